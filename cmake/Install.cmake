@@ -1,0 +1,25 @@
+# `cmake --install`: library, header, command, find_package(clipcu) and pkg-config.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS clipcu EXPORT clipcuTargets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(CLIPCU_CLI)
+    install(TARGETS clipcu_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY weights/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/clipcu)
+
+install(EXPORT clipcuTargets NAMESPACE clipcu:: FILE clipcuTargets.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/clipcu)
+configure_package_config_file(cmake/clipcuConfig.cmake.in
+                              ${CMAKE_CURRENT_BINARY_DIR}/clipcuConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/clipcu)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/clipcuConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clipcuConfig.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/clipcuConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/clipcu)
+
+configure_file(cmake/clipcu.pc.in ${CMAKE_CURRENT_BINARY_DIR}/clipcu.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clipcu.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,17 @@
+/* The CPU backend: oneDNN for matrix products, OpenMP loops for the rest. */
+#ifndef CCU_OPS_CPU_BACKEND_H
+#define CCU_OPS_CPU_BACKEND_H
+
+#include "ops/ops.h"
+
+/* threads >= 1. Closed with be->ops->close(be). NOMEM, BACKEND. */
+clipcu_status ccu_cpu_open(int32_t threads, ccu_backend **out, clipcu_error *error);
+
+/* True if this CPU multiplies bf16 natively (AVX512_BF16 or AMX). Elsewhere bf16 tensors are
+ * stored and rounded as bf16 but multiplied as f32: the same results, at f32 speed. */
+bool ccu_cpu_bf16_native(void);
+
+/* "oneDNN 2.6.3, AVX2" into text. */
+void ccu_cpu_describe(char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,211 @@
+/* The op table: everything that model/ asks of a backend.
+ *
+ * One argument struct per operation states shapes, dtypes and allowed overlap; ccu_ops is a struct
+ * of function pointers, one table per backend. model/ is written once against it.
+ *
+ * Rules
+ *   Ops return nothing, never allocate, never synchronise. The backend keeps its first failure in
+ *   be->error (later ops then do nothing); finish() waits and returns it.
+ *   A shape that a backend cannot do is UNSUPPORTED with the shape in the message.
+ *   Pointers are backend memory (a slab) unless they say host. Tensors are row-major and
+ *   contiguous unless a stride is given. `dtype` is that of activations and packed weights;
+ *   biases, LayerNorm weights and bias, positions and embeddings at the head are always f32.
+ *   Products accumulate in f32; softmax, norms and scores are computed in f32.
+ *   Row pointers are 64-byte aligned at row 0 of a tensor. Inputs and outputs do not overlap
+ *   unless stated.
+ *   A row of the result depends only on that row's inputs: not on M, B or the thread count.
+ *   (host/ops/README.md says what is measured of that.)
+ *
+ * Letters: M rows, C width, N outputs, K inputs, B images, T tokens of one sequence, H heads,
+ * D head size (C = H * D), E embedding width, S image side, P patch side, G = S / P.
+ */
+#ifndef CCU_OPS_OPS_H
+#define CCU_OPS_OPS_H
+
+#include <stdbool.h>
+
+#include "base/dtype.h"
+#include "base/kinds.h"
+#include "base/status.h"
+
+typedef struct ccu_ops ccu_ops;
+
+/* First member of every backend's own struct. */
+typedef struct ccu_backend {
+    const ccu_ops *ops;
+    clipcu_error   error; /* first failure; CLIPCU_OK until then */
+} ccu_backend;
+
+/* y = act(x . w^T + b) + r */
+typedef struct ccu_linear {
+    void        *y;        /* (M, N) dtype, rows y_stride apart */
+    const void  *x;        /* (M, K) dtype, rows x_stride apart */
+    const void  *w;        /* (N, K) as linear_pack wrote it */
+    const float *b;        /* (N) or NULL */
+    const void  *r;        /* (M, N) dtype, rows y_stride apart, or NULL; may equal y */
+    int32_t      M, N, K;
+    int32_t      x_stride; /* elements, >= K; 0 means K */
+    int32_t      y_stride; /* elements, >= N; 0 means N */
+    ccu_act      act;
+    ccu_dtype    dtype;
+} ccu_linear;
+
+/* y[m] = (x[rows[m]] - mean) / sqrt(var + eps) * w + b, biased variance (PyTorch LayerNorm) */
+typedef struct ccu_layernorm {
+    void          *y;    /* (M, C) dtype; may equal x when rows is NULL */
+    const void    *x;    /* (., C) dtype */
+    const float   *w;    /* (C) */
+    const float   *b;    /* (C) */
+    const int32_t *rows; /* (M) rows of x, or NULL for 0 .. M-1 */
+    int32_t        M, C;
+    float          eps;
+    ccu_dtype      dtype;
+} ccu_layernorm;
+
+/* Dense attention over B sequences of equal length, no mask:
+ * y[b,i] = softmax_j(q[b,i] . k[b,j] / sqrt D) v[b,j] per head.
+ * Tq < T computes only the first Tq queries of each sequence (the class token of a last layer). */
+typedef struct ccu_attention {
+    void       *y;         /* (B * Tq, H * D) dtype */
+    const void *q;         /* (B * Tq, H * D) dtype, rows q_stride apart */
+    const void *k;         /* (B * T, H * D) dtype, rows kv_stride apart */
+    const void *v;         /* (B * T, H * D) dtype, rows kv_stride apart */
+    int32_t     q_stride;  /* elements */
+    int32_t     kv_stride; /* elements */
+    int32_t     B, Tq, T, H, D;
+    ccu_dtype   dtype;
+} ccu_attention;
+
+/* Causal attention over a token trie: row m attends to the rows on its path from the root,
+ * itself last. Query i is row rows[i]'s query. */
+typedef struct ccu_attention_tree {
+    void          *y;          /* (Mq, H * D) dtype */
+    const void    *q;          /* (Mq, H * D) dtype, rows q_stride apart */
+    const void    *k;          /* (M, H * D) dtype, rows kv_stride apart */
+    const void    *v;          /* (M, H * D) dtype, rows kv_stride apart */
+    const int32_t *rows;       /* (Mq) trie rows of the queries, or NULL for 0 .. M-1 (Mq = M) */
+    const int32_t *path_first; /* (M) offset into path */
+    const int32_t *path_count; /* (M) depth of the row + 1, 1 .. path_max */
+    const int32_t *path;       /* row numbers, root first */
+    int32_t        q_stride;   /* elements */
+    int32_t        kv_stride;  /* elements */
+    int32_t        Mq, M, H, D;
+    int32_t        path_max;   /* context length */
+    ccu_dtype      dtype;
+} ccu_attention_tree;
+
+/* y[m] = table[ids[m]] + positions[at[m]] */
+typedef struct ccu_embed_tokens {
+    void          *y;         /* (M, C) dtype */
+    const void    *table;     /* (V, C) dtype */
+    const float   *positions; /* (T, C) */
+    const int32_t *ids;       /* (M) 0 .. V-1 */
+    const int32_t *at;        /* (M) 0 .. T-1 */
+    int32_t        M, C;
+    ccu_dtype      dtype;
+} ccu_embed_tokens;
+
+typedef enum ccu_pixels {
+    CCU_PIXELS_U8  = 0, /* (B, S, S, 3) u8, interleaved RGB */
+    CCU_PIXELS_F32 = 1  /* (B, 3, S, S) f32, planar, already normalised */
+} ccu_pixels;
+
+/* Pixels to tokens: y[b,0] = class_token + positions[0], y[b,1+p] = patch p . w^T + b +
+ * positions[1+p]; patches row-major, K index order (channel, ky, kx).
+ *
+ * Scaling and normalisation are folded into w and b (ccu_patch_fold in model/weights): with u the
+ * 0..255 pixel, w multiplies (u - 128), which is exact in every dtype. Normalised f32 pixels v are
+ * brought there by u - 128 = v * unscale[c] + unshift[c]. */
+typedef struct ccu_patch_embed {
+    void        *y;           /* (B, G*G + 1, C) dtype */
+    const void  *pixels;
+    const void  *w;           /* (C, 3*P*P) as linear_pack wrote it, folded */
+    const float *b;           /* (C), folded */
+    const float *class_token; /* (C) */
+    const float *positions;   /* (G*G + 1, C) */
+    void        *scratch;     /* patch_embed_scratch() bytes, or NULL if that is 0 */
+    float        unscale[3];  /* 255 * std */
+    float        unshift[3];  /* 255 * mean - 128 */
+    ccu_pixels   kind;
+    int32_t      B, S, P, C;
+    ccu_dtype    dtype;
+} ccu_patch_embed;
+
+/* y[m] = x[rows[m]] */
+typedef struct ccu_gather {
+    void          *y;    /* (M, C) dtype */
+    const void    *x;    /* (., C) dtype */
+    const int32_t *rows; /* (M) */
+    int32_t        M, C;
+    ccu_dtype      dtype;
+} ccu_gather;
+
+/* y[m] = x[m] / max(|x[m]|, 1e-12) */
+typedef struct ccu_normalise {
+    float      *y; /* (M, E); may equal x when dtype is f32 */
+    const void *x; /* (M, E) dtype */
+    int32_t     M, E;
+    ccu_dtype   dtype;
+} ccu_normalise;
+
+/* sum[class_ids[g]] += x[rows[i]] for i in first[g] .. first[g+1]-1, in that order. */
+typedef struct ccu_ensemble {
+    float         *sum;       /* (., E), in and out */
+    const float   *x;         /* (., E) */
+    const int32_t *class_ids; /* (groups), each at most once */
+    const int32_t *first;     /* (groups + 1) */
+    const int32_t *rows;      /* (first[groups]) rows of x */
+    int32_t        groups, E;
+} ccu_ensemble;
+
+/* The top classes of each row and their probabilities under a softmax over all K classes of
+ * scale * cosine, without storing (B, K). Best first, ties by lowest class index. A NaN score
+ * counts as -inf. */
+typedef struct ccu_scores_topk {
+    int32_t     *index;       /* (B, top) */
+    float       *cosine;      /* (B, top) */
+    float       *probability; /* (B, top) */
+    const float *x;           /* (B, E) unit rows */
+    const float *bank;        /* (K, E) unit rows */
+    void        *scratch;     /* scores_topk_scratch() bytes, or NULL if that is 0 */
+    float        scale;
+    int32_t      B, K, E, top; /* 1 <= top <= K, top <= 1024 */
+} ccu_scores_topk;
+
+struct ccu_ops {
+    const char *name;   /* "cpu", "cuda" */
+
+    /* Memory. slab_alloc gives 64-byte aligned backend memory or NULL (and records NOMEM);
+     * upload, download and copy are ordered with the ops. finish waits for everything, returns
+     * the first failure since the last finish, copies it to error and clears it. */
+    void *(*slab_alloc)(ccu_backend *be, size_t bytes);
+    void (*slab_free)(ccu_backend *be, void *slab);
+    void (*upload)(ccu_backend *be, void *to, const void *host, size_t bytes);
+    void (*download)(ccu_backend *be, void *host, const void *from, size_t bytes);
+    void (*copy)(ccu_backend *be, void *to, const void *from, size_t bytes);
+    clipcu_status (*finish)(ccu_backend *be, clipcu_error *error);
+    void (*close)(ccu_backend *be); /* frees the backend itself */
+
+    /* Weights in the layout this backend multiplies fastest. linear_bytes is pure. host_w is
+     * (N, K) f32 host memory; packing rounds to dtype. */
+    size_t (*linear_bytes)(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype);
+    void (*linear_pack)(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
+                        ccu_dtype dtype);
+
+    /* Scratch an op wants, from its dims (pointers are not read). Pure. */
+    size_t (*patch_embed_scratch)(ccu_backend *be, const ccu_patch_embed *op);
+    size_t (*scores_topk_scratch)(ccu_backend *be, const ccu_scores_topk *op);
+
+    void (*patch_embed)(ccu_backend *be, const ccu_patch_embed *op);
+    void (*embed_tokens)(ccu_backend *be, const ccu_embed_tokens *op);
+    void (*layernorm)(ccu_backend *be, const ccu_layernorm *op);
+    void (*linear)(ccu_backend *be, const ccu_linear *op);
+    void (*attention)(ccu_backend *be, const ccu_attention *op);
+    void (*attention_tree)(ccu_backend *be, const ccu_attention_tree *op);
+    void (*gather)(ccu_backend *be, const ccu_gather *op);
+    void (*normalise)(ccu_backend *be, const ccu_normalise *op);
+    void (*ensemble)(ccu_backend *be, const ccu_ensemble *op);
+    void (*scores_topk)(ccu_backend *be, const ccu_scores_topk *op);
+};
+
+#endif

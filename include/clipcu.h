@@ -1,0 +1,306 @@
+/* clipcu: classify and embed images with CLIP.
+ *
+ * The only header a program includes. A complete program:
+ *
+ *     #include <clipcu.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         const char *const labels[] = { "a dog", "a cat", "a boat" };
+ *         clipcu_options options = clipcu_options_default();
+ *         clipcu_error   error;
+ *         clipcu_engine *engine = NULL;
+ *         clipcu_bank   *bank   = NULL;
+ *         clipcu_match   best;
+ *
+ *         if (clipcu_open("weights/demo", &options, &engine, &error) != CLIPCU_OK ||
+ *             clipcu_bank_build(engine, labels, 3, NULL, 0, &bank, &error) != CLIPCU_OK ||
+ *             clipcu_classify_file(engine, bank, "photo.jpg", 1, &best, &error) != CLIPCU_OK) {
+ *             fprintf(stderr, "%s\n", error.text);
+ *             return 1;
+ *         }
+ *         printf("%s %.1f %%\n", clipcu_bank_label(bank, best.class_index),
+ *                100.0 * best.probability);
+ *         clipcu_bank_close(bank);
+ *         clipcu_close(engine);
+ *         return 0;
+ *     }
+ *
+ * Conventions
+ *   Letters     B images or texts, S image side in pixels, E embedding width, K classes.
+ *   Memory      All pointers are host memory. The creator closes; close accepts NULL.
+ *   Strings     UTF-8, NUL-terminated.
+ *   Failure     Functions that can fail return clipcu_status and fill the caller's clipcu_error;
+ *               outputs are unspecified then, handles are left NULL.
+ *   Silence     The library never prints, never exits, never aborts.
+ *
+ * Threads: one engine serves one thread at a time, except where a function says "any thread";
+ * different engines are independent. A bank is immutable: any number of threads may read it.
+ */
+#ifndef CLIPCU_H
+#define CLIPCU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CLIPCU_VERSION_MAJOR 0
+#define CLIPCU_VERSION_MINOR 1
+#define CLIPCU_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define CLIPCU_API __attribute__((visibility("default")))
+#define CLIPCU_CHECKED __attribute__((warn_unused_result))
+#else
+#define CLIPCU_API
+#define CLIPCU_CHECKED
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------- */
+
+typedef enum clipcu_status {
+    CLIPCU_OK              = 0,
+    CLIPCU_ERR_ARGUMENT    = 1, /* the caller broke a documented precondition */
+    CLIPCU_ERR_IO          = 2, /* open, read, write or map failed */
+    CLIPCU_ERR_FORMAT      = 3, /* not a valid image, weight file or vocabulary */
+    CLIPCU_ERR_UNSUPPORTED = 4, /* valid, but not handled by this build */
+    CLIPCU_ERR_LIMIT       = 5, /* valid, but larger than a documented maximum */
+    CLIPCU_ERR_NOMEM       = 6, /* host or device memory exhausted */
+    CLIPCU_ERR_CUDA        = 7, /* the CUDA runtime or driver reported an error */
+    CLIPCU_ERR_BACKEND     = 8  /* a library below the CPU backend reported an error */
+} clipcu_status;
+
+/* Owned by the caller, may be NULL in every call. Cleared on entry, filled on failure. */
+typedef struct clipcu_error {
+    clipcu_status code;
+    char          text[508]; /* one line, NUL-terminated, names the file or tensor at fault */
+} clipcu_error;
+
+/* "OK", "ARGUMENT", ...; "UNKNOWN" for a number that is no status. Any thread. */
+CLIPCU_API const char *clipcu_status_name(clipcu_status status);
+
+/* "0.1.0". Any thread. */
+CLIPCU_API const char *clipcu_version(void);
+
+/* ---- Options and engine --------------------------------------------------------------------- */
+
+typedef enum clipcu_device {
+    CLIPCU_DEVICE_AUTO = 0, /* CUDA where this build has it and a device is present, else CPU */
+    CLIPCU_DEVICE_CPU  = 1,
+    CLIPCU_DEVICE_CUDA = 2
+} clipcu_device;
+
+typedef enum clipcu_precision {
+    CLIPCU_PRECISION_F32  = 0, /* reference */
+    CLIPCU_PRECISION_BF16 = 1, /* bf16 storage and products, f32 accumulation, norms, softmax */
+    CLIPCU_PRECISION_F16  = 2  /* as BF16 with f16; CUDA only */
+} clipcu_precision;
+
+/* Which column or row a centre crop starts at when the difference is odd. */
+typedef enum clipcu_crop {
+    CLIPCU_CROP_FLOOR     = 0, /* floor(d / 2): Hugging Face CLIPImageProcessor */
+    CLIPCU_CROP_HALF_EVEN = 1  /* round half to even (d / 2): torchvision, open_clip */
+} clipcu_crop;
+
+typedef enum clipcu_tokenizer {
+    CLIPCU_TOKENIZER_OPENAI  = 0, /* OpenAI SimpleTokenizer with ftfy, open_clip */
+    CLIPCU_TOKENIZER_HF_FAST = 1  /* Hugging Face CLIPTokenizerFast */
+} clipcu_tokenizer;
+
+/* Called with one line per thing worth knowing while a model opens (an unknown tensor, a
+ * precision that this machine emulates). `text` lives during the call only. */
+typedef void (*clipcu_warn_fn)(void *user, const char *text);
+
+/* Start from clipcu_options_default() and change what differs. */
+typedef struct clipcu_options {
+    clipcu_device    device;
+    int32_t          device_index; /* which CUDA device; 0 */
+    clipcu_precision precision;
+    int32_t          batch_max;    /* images per encode call, 1 .. 4096; 32 */
+    int32_t          threads;      /* CPU threads, 1 .. 1024; 0 = one per online core */
+    clipcu_crop      crop;
+    clipcu_tokenizer tokenizer;
+    int32_t          truncate;     /* 1: cut texts longer than the context; 0: refuse them */
+    int32_t          exif;         /* 1: turn pictures upright by their EXIF tag; 0: as stored,
+                                      which is what CLIP's own transforms do. Default 0 */
+    int64_t          pixels_max;   /* refuse pictures of more pixels; 178,956,970 (Pillow's) */
+    clipcu_warn_fn   warn;         /* NULL: warnings are dropped */
+    void            *warn_user;
+} clipcu_options;
+
+CLIPCU_API clipcu_options clipcu_options_default(void);
+
+typedef struct clipcu_engine clipcu_engine;
+
+/* Open a model directory: Hugging Face CLIP (config.json, model.safetensors or its sharded
+ * index, preprocessor_config.json, tokenizer.json or vocab.json + merges.txt) or open_clip
+ * (open_clip_config.json, open_clip_model.safetensors). No conversion step.
+ *
+ * Every buffer is sized and allocated here; the encode calls below allocate nothing of theirs.
+ * Returns IO, FORMAT, UNSUPPORTED (the feature is named), NOMEM, LIMIT, CUDA, ARGUMENT. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_open(const char *model_dir,
+                                                    const clipcu_options *options,
+                                                    clipcu_engine **engine, clipcu_error *error);
+
+/* Closes and frees. NULL is a harmless no-op. Banks made by the engine stay valid. */
+CLIPCU_API void clipcu_close(clipcu_engine *engine);
+
+/* What was opened. Strings live as long as the engine. */
+typedef struct clipcu_info {
+    const char *model_dir;
+    const char *family;        /* "clip" */
+    const char *layout;        /* "huggingface" or "open_clip" */
+    const char *device;        /* "cpu: oneDNN 2.6.3, 2 threads" */
+    const char *precision;     /* "f32", "bf16", "bf16 (emulated)" */
+    const char *activation;    /* "quick_gelu" or "gelu" */
+    uint64_t    fingerprint;   /* of the weights; a bank remembers it */
+    int32_t     has_image;     /* 0 for a text-only checkpoint */
+    int32_t     has_text;      /* 0 for an image-only checkpoint, or if no tokenizer was found */
+    int32_t     image_size;    /* S */
+    int32_t     patch_size;
+    int32_t     image_width, image_layers, image_heads;
+    int32_t     text_width, text_layers, text_heads;
+    int32_t     context_length, vocab_size;
+    int32_t     embed_dim;     /* E */
+    int32_t     batch_max;
+    float       logit_scale;   /* exp of the stored temperature: what cosines are multiplied by */
+    int64_t     parameters;    /* numbers in both towers */
+    size_t      weights_bytes, activations_bytes;
+} clipcu_info;
+
+CLIPCU_API clipcu_info clipcu_engine_info(const clipcu_engine *engine);
+
+/* ---- Images --------------------------------------------------------------------------------- */
+
+/* Read, decode, resize and crop one picture to what the image tower takes.
+ *
+ *   pixels   (S, S, 3) u8, RGB interleaved, top row first; written on success.
+ *
+ * JPEG, PNG, GIF (first frame), BMP, PNM. Resize is Pillow's bicubic, byte for byte.
+ * Any thread, any number at once. Returns IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_load_image(const clipcu_engine *engine,
+                                                          const char *path, uint8_t *pixels,
+                                                          clipcu_error *error);
+
+/* The same from a file already in memory. `name` is used in messages only. Any thread. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_decode_image(const clipcu_engine *engine,
+                                                            const char *name, const uint8_t *bytes,
+                                                            size_t bytes_count, uint8_t *pixels,
+                                                            clipcu_error *error);
+
+/* The same from pixels already decoded: (height, width, 3) u8 RGB, no padding. Any thread. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_fit_image(const clipcu_engine *engine,
+                                                         const uint8_t *rgb, int32_t width,
+                                                         int32_t height, uint8_t *pixels,
+                                                         clipcu_error *error);
+
+/* Encode a batch of pictures.
+ *
+ *   pixels      (count, S, S, 3) u8 RGB, as the functions above write it.
+ *   count       1 .. batch_max.
+ *   embeddings  (count, E) f32, unit rows; written in full on success.
+ *
+ * Blocks until the result is in host memory. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_encode_images(clipcu_engine *engine,
+                                                             const uint8_t *pixels, int32_t count,
+                                                             float *embeddings,
+                                                             clipcu_error *error);
+
+/* As above for callers that normalise themselves: (count, 3, S, S) f32, planar RGB, already
+ * (x / 255 - mean) / std. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_encode_images_f32(clipcu_engine *engine,
+                                                                 const float *pixels,
+                                                                 int32_t count, float *embeddings,
+                                                                 clipcu_error *error);
+
+/* ---- Texts ---------------------------------------------------------------------------------- */
+
+/* Token ids of one text, with start and end tokens, not padded.
+ *
+ *   ids        ids_max entries; context_length is always enough.
+ *   ids_count  how many were written.
+ *
+ * Any thread. LIMIT if the text is longer than the context and options.truncate is 0. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_tokenize(const clipcu_engine *engine,
+                                                        const char *text, int32_t *ids,
+                                                        int32_t ids_max, int32_t *ids_count,
+                                                        clipcu_error *error);
+
+/* Encode texts; any count >= 1. Shared beginnings are computed once.
+ *
+ *   embeddings  (count, E) f32, unit rows. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_encode_texts(clipcu_engine *engine,
+                                                            const char *const *texts,
+                                                            int32_t count, float *embeddings,
+                                                            clipcu_error *error);
+
+/* ---- Class banks ---------------------------------------------------------------------------- */
+
+/* Class names turned into one unit vector each: what pictures are compared with. */
+typedef struct clipcu_bank clipcu_bank;
+
+/* Encode count class names.
+ *
+ *   labels     non-empty texts; duplicates are refused by name.
+ *   templates  each holds exactly one {}; NULL with 0: "a photo of a {}."
+ *
+ * With several templates each prompt's embedding is normalised, the mean over templates is
+ * taken per class and normalised again (CLIP's ensemble). */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_bank_build(clipcu_engine *engine,
+                                                          const char *const *labels, int32_t count,
+                                                          const char *const *templates,
+                                                          int32_t templates_count,
+                                                          clipcu_bank **bank, clipcu_error *error);
+
+/* A safetensors file: "bank" (K, E) f32, and as metadata the labels (JSON), the model's
+ * fingerprint and the logit scale. Written under another name first, then renamed. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_bank_save(const clipcu_bank *bank, const char *path,
+                                                         clipcu_error *error);
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_bank_load(const char *path, clipcu_bank **bank,
+                                                         clipcu_error *error);
+CLIPCU_API void clipcu_bank_close(clipcu_bank *bank);
+
+CLIPCU_API int32_t     clipcu_bank_count(const clipcu_bank *bank);     /* K */
+CLIPCU_API int32_t     clipcu_bank_embed_dim(const clipcu_bank *bank); /* E */
+CLIPCU_API uint64_t    clipcu_bank_fingerprint(const clipcu_bank *bank);
+CLIPCU_API float       clipcu_bank_logit_scale(const clipcu_bank *bank);
+/* NULL if index is not 0 .. K-1. Lives as long as the bank. */
+CLIPCU_API const char *clipcu_bank_label(const clipcu_bank *bank, int32_t index);
+/* (K, E) f32 unit rows. Lives as long as the bank. */
+CLIPCU_API const float *clipcu_bank_rows(const clipcu_bank *bank);
+
+/* ---- Classification ------------------------------------------------------------------------- */
+
+typedef struct clipcu_match {
+    int32_t class_index; /* row of the bank */
+    float   cosine;      /* -1 .. 1 */
+    float   probability; /* softmax over all K classes of cosine * logit_scale */
+} clipcu_match;
+
+/* The top classes of each embedding, best first, ties by lowest class index.
+ *
+ *   embeddings  (count, E) f32 unit rows; 1 .. batch_max rows.
+ *   top         1 .. min(K, 1024).
+ *   matches     (count, top).
+ *
+ * ARGUMENT if the bank was made by another model (fingerprints differ) or top is out of range. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_rank(clipcu_engine *engine, const clipcu_bank *bank,
+                                                    const float *embeddings, int32_t count,
+                                                    int32_t top, clipcu_match *matches,
+                                                    clipcu_error *error);
+
+/* clipcu_load_image, clipcu_encode_images and clipcu_rank of one file. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_classify_file(clipcu_engine *engine,
+                                                             const clipcu_bank *bank,
+                                                             const char *path, int32_t top,
+                                                             clipcu_match *matches,
+                                                             clipcu_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CLIPCU_H */
