@@ -255,6 +255,16 @@ CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_bank_build(clipcu_engine *engine,
                                                           int32_t templates_count,
                                                           clipcu_bank **bank, clipcu_error *error);
 
+/* Prompt templates that come with clipcu, by name: "openai80" (the 80 that CLIP's ImageNet figures
+ * were made with), "openai7" (the 7 of its notebook that do nearly as well) and "single"
+ * ("a photo of a {}.", what clipcu_bank_build takes when given none).
+ *
+ *   count  how many; may not be NULL.
+ *
+ * Constant; ready to be handed to clipcu_bank_build. NULL and 0 for a name that is none of them.
+ * Any thread. */
+CLIPCU_API const char *const *clipcu_builtin_templates(const char *name, int32_t *count);
+
 /* A safetensors file: "bank" (K, E) f32, and as metadata the labels (JSON), the model's
  * fingerprint and the logit scale. Written under another name first, then renamed. */
 CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_bank_save(const clipcu_bank *bank, const char *path,
