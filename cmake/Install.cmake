@@ -8,6 +8,7 @@ if(CLIPCU_CLI)
     install(TARGETS clipcu_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(DIRECTORY weights/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/clipcu)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 install(EXPORT clipcuTargets NAMESPACE clipcu:: FILE clipcuTargets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/clipcu)
@@ -20,6 +21,10 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clipcuConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/clipcuConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/clipcu)
 
+# The prefix is found from where the file lies, so that `cmake --install --prefix` may change it.
+file(RELATIVE_PATH pkgconfig_to_prefix "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+                                       "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" pkgconfig_to_prefix "${pkgconfig_to_prefix}")
 configure_file(cmake/clipcu.pc.in ${CMAKE_CURRENT_BINARY_DIR}/clipcu.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clipcu.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

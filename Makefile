@@ -1,0 +1,54 @@
+# The front door: each target is one or two commands around CMake, printed as they run.
+# CMake itself works without this file: cmake -S . -B build && cmake --build build
+
+BUILD       ?= build
+JOBS        ?= $(shell nproc 2>/dev/null || echo 2)
+TEST_JOBS   ?= 2
+PREFIX      ?= /usr/local
+CMAKE_FLAGS ?=
+WERROR      := $(if $(filter true,$(CI)),ON,OFF)
+
+# Ninja where it is installed; a configured folder keeps what it was made with.
+generator = $(if $(wildcard $(1)/CMakeCache.txt),,$(if $(shell command -v ninja),-G Ninja))
+configure = cmake -S . -B $(1) $(call generator,$(1)) -DCLIPCU_WERROR=$(WERROR)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps configure build demo test test-full install clean format
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "variables: BUILD=$(BUILD) JOBS=$(JOBS) PREFIX=$(PREFIX) CMAKE_FLAGS=$(CMAKE_FLAGS)"
+
+deps: ## install what is missing (apt-get) or say what to install
+	@cmake/deps.sh
+
+configure: deps
+	$(call configure,$(BUILD)) $(CMAKE_FLAGS)
+
+build: configure ## library, command and tests, in the folder BUILD
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+demo: configure ## classify the pictures in tests/data/emoji with the model in weights/demo
+	cmake --build $(BUILD) --parallel $(JOBS) --target clipcu_cli
+	$(BUILD)/clipcu classify --model weights/demo --labels tests/data/emoji/labels.txt \
+	    tests/data/emoji/*.png
+
+test: build ## every test; the last line counts them
+	tests/run.sh $(BUILD) $(TEST_JOBS)
+
+# The second build also leaves -march=native out: the code that a portable binary runs.
+test-full: test ## test, then all unit and agree tests under the address and UB sanitizers
+	$(call configure,$(BUILD)-asan) -DCLIPCU_SANITIZE=ON -DCLIPCU_NATIVE=OFF $(CMAKE_FLAGS)
+	cmake --build $(BUILD)-asan --parallel $(JOBS)
+	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex program
+
+install: configure ## library, header, command and demo model, under PREFIX
+	$(call configure,$(BUILD)) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
+	cmake --build $(BUILD) --parallel $(JOBS)
+	cmake --install $(BUILD)
+
+clean: ## remove what was built
+	rm -rf $(BUILD) $(BUILD)-asan
+
+format: ## run clang-format over all C files
+	find include host tests -name '*.[ch]' -exec clang-format -i {} +
