@@ -83,6 +83,7 @@ typedef struct ccu_checkpoint {
     float             logit_scale; /* exp of the stored value; exp(ln(1/0.07)) if a single tower
                                       file holds none */
     uint64_t          fingerprint; /* of names, shapes and contents of the tensors in use */
+    int64_t           parameters;  /* numbers in the tensors in use */
     const char       *layout;      /* "huggingface" or "open_clip" */
     void             *files;       /* owned: mapped shards and their headers */
 } ccu_checkpoint;
