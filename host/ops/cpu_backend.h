@@ -7,6 +7,9 @@
 /* threads >= 1. Closed with be->ops->close(be). NOMEM, BACKEND. */
 clipcu_status ccu_cpu_open(int32_t threads, ccu_backend **out, clipcu_error *error);
 
+/* The same with bf16 always emulated, for comparing both ways on one machine. */
+clipcu_status ccu_cpu_open_emulated(int32_t threads, ccu_backend **out, clipcu_error *error);
+
 /* True if this CPU multiplies bf16 natively (AVX512_BF16 or AMX). Elsewhere bf16 tensors are
  * stored and rounded as bf16 but multiplied as f32: the same results, at f32 speed. */
 bool ccu_cpu_bf16_native(void);

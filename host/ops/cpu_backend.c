@@ -1,0 +1,139 @@
+/* The CPU backend: its table, memory and errors; see cpu_backend.h. Ops are one file each. */
+#include "ops/cpu_backend.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "ops/cpu_state.h"
+
+/* ---- Shared with the ops ------------------------------------------------------------------- */
+
+bool ccu_cpu_ready(ccu_cpu *cpu, const char *op, ccu_dtype dtype) {
+    if (cpu->base.error.code != CLIPCU_OK) { return false; }
+    if (dtype == CCU_F32 || dtype == CCU_BF16) { return true; }
+    (void)ccu_fail(&cpu->base.error, CLIPCU_ERR_UNSUPPORTED,
+                   "%s: the CPU backend has f32 and bf16, not %s", op, ccu_dtype_name(dtype));
+    return false;
+}
+
+bool ccu_cpu_stage_reserve(ccu_cpu *cpu, size_t bytes) {
+    if (bytes <= cpu->stage_bytes) { return true; }
+    uint8_t *stage = ccu_alloc(bytes);
+    if (stage == NULL) {
+        (void)ccu_fail(&cpu->base.error, CLIPCU_ERR_NOMEM,
+                       "CPU backend: no memory for %zu bytes of scratch", bytes);
+        return false;
+    }
+    ccu_free(cpu->stage);
+    cpu->stage       = stage;
+    cpu->stage_bytes = bytes;
+    return true;
+}
+
+/* ---- Memory: everything is done when an op returns ----------------------------------------- */
+
+static void *slab_alloc(ccu_backend *be, size_t bytes) {
+    void *slab = ccu_alloc(bytes);
+    if (slab == NULL) {
+        (void)ccu_fail(&be->error, CLIPCU_ERR_NOMEM,
+                       "CPU backend: no memory for a slab of %zu bytes", bytes);
+    }
+    return slab;
+}
+
+static void slab_free(ccu_backend *be, void *slab) {
+    (void)be; /* the heap keeps its own books */
+    ccu_free(slab);
+}
+
+/* upload, download and copy are the same here; ranges may overlap. */
+static void copy(ccu_backend *be, void *to, const void *from, size_t bytes) {
+    if (be->error.code != CLIPCU_OK || bytes == 0) { return; }
+    assert(to != NULL && from != NULL);
+    memmove(to, from, bytes);
+}
+
+static clipcu_status finish(ccu_backend *be, clipcu_error *error) {
+    const clipcu_status status = be->error.code;
+    if (status != CLIPCU_OK) {
+        (void)ccu_fail(error, status, "%s", be->error.text);
+        ccu_error_clear(&be->error);
+    }
+    return status;
+}
+
+static void close_backend(ccu_backend *be) {
+    if (be == NULL) { return; }
+    ccu_cpu *cpu = ccu_cpu_of(be);
+    ccu_dnnl_close(cpu->dnnl);
+    ccu_free(cpu->scratch);
+    ccu_free(cpu->stage);
+    ccu_free(cpu);
+}
+
+static const ccu_ops cpu_ops = {
+    .name                = "cpu",
+    .slab_alloc          = slab_alloc,
+    .slab_free           = slab_free,
+    .upload              = copy,
+    .download            = copy,
+    .copy                = copy,
+    .finish              = finish,
+    .close               = close_backend,
+    .linear_bytes        = ccu_cpu_linear_bytes,
+    .linear_pack         = ccu_cpu_linear_pack,
+    .patch_embed_scratch = ccu_cpu_patch_embed_scratch,
+    .scores_topk_scratch = ccu_cpu_scores_topk_scratch,
+    .patch_embed         = ccu_cpu_patch_embed,
+    .embed_tokens        = ccu_cpu_embed_tokens,
+    .layernorm           = ccu_cpu_layernorm,
+    .linear              = ccu_cpu_linear,
+    .attention           = ccu_cpu_attention,
+    .attention_tree      = ccu_cpu_attention_tree,
+    .gather              = ccu_cpu_gather,
+    .normalise           = ccu_cpu_normalise,
+    .ensemble            = ccu_cpu_ensemble,
+    .scores_topk         = ccu_cpu_scores_topk,
+};
+
+/* ---- Open ---------------------------------------------------------------------------------- */
+
+clipcu_status ccu_cpu_open_emulated(int32_t threads, ccu_backend **out, clipcu_error *error) {
+    assert(threads >= 1);
+    assert(out != NULL);
+    *out = NULL;
+    ccu_cpu *cpu = ccu_alloc_zeroed(1, sizeof *cpu);
+    if (cpu == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "CPU backend: out of memory"); }
+    cpu->base.ops = &cpu_ops;
+    cpu->threads  = threads;
+
+    const clipcu_status status = ccu_dnnl_open(threads, &cpu->dnnl, error);
+    if (status != CLIPCU_OK) {
+        close_backend(&cpu->base);
+        return status;
+    }
+    cpu->scratch = ccu_alloc((size_t)threads * CCU_CPU_SCRATCH_BYTES);
+    if (cpu->scratch == NULL) {
+        close_backend(&cpu->base);
+        return ccu_fail(error, CLIPCU_ERR_NOMEM,
+                        "CPU backend: no memory for the scratch of %d threads", threads);
+    }
+    *out = &cpu->base;
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_cpu_open(int32_t threads, ccu_backend **out, clipcu_error *error) {
+    const clipcu_status status = ccu_cpu_open_emulated(threads, out, error);
+    if (status == CLIPCU_OK) { ccu_cpu_of(*out)->bf16_native = ccu_cpu_bf16_native(); }
+    return status;
+}
+
+bool ccu_cpu_bf16_native(void) {
+    return ccu_dnnl_bf16();
+}
+
+void ccu_cpu_describe(char *text, size_t bytes) {
+    ccu_dnnl_describe(text, bytes);
+}

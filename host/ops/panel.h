@@ -1,0 +1,53 @@
+/* A small product for attention: C (rows, CCU_PANEL) = A (rows, K) . B (K, CCU_PANEL), all f32, in
+ * registers. Every element is one chain of multiply-adds in the order of K, whatever the number of
+ * rows: a query's result does not depend on its neighbours. */
+#ifndef CCU_OPS_PANEL_H
+#define CCU_OPS_PANEL_H
+
+#include "ops/lanes.h"
+
+#define CCU_PANEL (2 * CCU_LANES)
+#define CCU_PANEL_ROWS 6 /* 12 sums, 2 of B and 1 of A: the 16 registers of AVX2 */
+
+typedef struct ccu_panel {
+    float       *c; /* rows c_stride apart */
+    const float *a; /* rows a_stride apart */
+    const float *b; /* rows b_stride apart */
+    size_t       c_stride, a_stride, b_stride;
+    int32_t      K;
+} ccu_panel;
+
+/* rows is a constant where this is expanded. */
+static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel *p, int32_t rows) {
+    ccu_lanes    sum[CCU_PANEL_ROWS][2] = { { { 0 } } };
+    const float *b                      = p->b;
+    for (int32_t k = 0; k < p->K; k++) {
+        const ccu_lanes left  = ccu_lanes_load(b);
+        const ccu_lanes right = ccu_lanes_load(b + CCU_LANES);
+#pragma GCC unroll 6
+        for (int32_t i = 0; i < rows; i++) {
+            const ccu_lanes a = ccu_lanes_set(p->a[(size_t)i * p->a_stride + (size_t)k]);
+            sum[i][0] += a * left;
+            sum[i][1] += a * right;
+        }
+        b += p->b_stride;
+    }
+#pragma GCC unroll 6
+    for (int32_t i = 0; i < rows; i++) {
+        ccu_lanes_store(p->c + (size_t)i * p->c_stride, sum[i][0]);
+        ccu_lanes_store(p->c + (size_t)i * p->c_stride + CCU_LANES, sum[i][1]);
+    }
+}
+
+static inline void ccu_panel_run(const ccu_panel *p, int32_t rows) {
+    switch (rows) {
+    case 1: ccu_panel_rows(p, 1); break;
+    case 2: ccu_panel_rows(p, 2); break;
+    case 3: ccu_panel_rows(p, 3); break;
+    case 4: ccu_panel_rows(p, 4); break;
+    case 5: ccu_panel_rows(p, 5); break;
+    default: ccu_panel_rows(p, CCU_PANEL_ROWS); break;
+    }
+}
+
+#endif
