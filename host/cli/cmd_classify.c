@@ -1,0 +1,207 @@
+/* clipcu classify: which classes fit each picture best. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/report.h"
+#include "cli/runner.h"
+#include "cli/session.h"
+#include "stream/escape.h"
+#include "stream/sink.h"
+
+#define TOP_MAX 1024 /* clipcu_rank's */
+
+#define HELP_HINT "; see clipcu classify --help"
+
+typedef struct classifier {
+    clipcu_engine *engine;
+    clipcu_bank   *bank;
+    ccu_sink       sink;
+    ccu_output     output;
+    ccu_buffer     buffer;
+    clipcu_match  *matches; /* (batch_max, top) */
+    ccu_score     *scores;  /* (top) */
+} classifier;
+
+static int check_arguments(const ccu_arguments *arguments) {
+    const int given = (arguments->labels != NULL) + (arguments->classes != NULL) +
+                      (arguments->bank != NULL);
+    if (given == 0) {
+        ccu_report("which classes? Add --classes \"a cat,a dog,a boat\", or --labels FILE with one "
+                   "name per line, or --bank FILE" HELP_HINT);
+        return CCU_EXIT_USAGE;
+    }
+    if (given > 1) {
+        ccu_report("expected one of --classes, --labels and --bank, found %d of them" HELP_HINT,
+                   given);
+        return CCU_EXIT_USAGE;
+    }
+    if (arguments->inputs_count == 0) {
+        ccu_report("which pictures? Add files, folders, .txt lists, or - for paths on standard "
+                   "input" HELP_HINT);
+        return CCU_EXIT_USAGE;
+    }
+    if (arguments->bank != NULL && strcmp(arguments->templates, "single") != 0) {
+        ccu_report("--templates belongs to clipcu bank here: %s was made with templates of its own",
+                   arguments->bank);
+        return CCU_EXIT_USAGE;
+    }
+    return ccu_runner_check(arguments);
+}
+
+static int load_bank(const ccu_arguments *arguments, clipcu_bank **out) {
+    clipcu_error        error;
+    const clipcu_status status = clipcu_bank_load(arguments->bank, out, &error);
+    if (status == CLIPCU_OK) { return CCU_EXIT_OK; }
+    ccu_report("%s", error.text);
+    return status == CLIPCU_ERR_NOMEM ? CCU_EXIT_FATAL : CCU_EXIT_USAGE;
+}
+
+/* The engine and a bank for it. What is cheap to find wrong comes before opening the model. */
+static int open_classes(const ccu_arguments *arguments, classifier *c) {
+    ccu_vocabulary vocabulary = { .templates = NULL };
+    clipcu_error   error      = { .code = CLIPCU_OK };
+    int            status     = arguments->bank != NULL
+                                    ? load_bank(arguments, &c->bank)
+                                    : ccu_session_vocabulary(arguments, &vocabulary);
+    if (status == CCU_EXIT_OK && ccu_output_check(arguments->output, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        status = CCU_EXIT_FATAL;
+    }
+    if (status == CCU_EXIT_OK) { status = ccu_session_open(arguments, &c->engine); }
+    if (status == CCU_EXIT_OK) {
+        const clipcu_info info = clipcu_engine_info(c->engine);
+        if (info.has_image == 0) {
+            ccu_report("%s: this model has no image tower", info.model_dir);
+            status = CCU_EXIT_FATAL;
+        } else if (c->bank == NULL) {
+            status = ccu_session_bank(c->engine, &vocabulary, &c->bank);
+        } else if (clipcu_bank_fingerprint(c->bank) != info.fingerprint) {
+            ccu_report("%s: made with another model than %s; make it again with clipcu bank",
+                       arguments->bank, info.model_dir);
+            status = CCU_EXIT_USAGE;
+        }
+    }
+    ccu_vocabulary_free(&vocabulary);
+    return status;
+}
+
+/* Whether the terminal shows block characters. */
+static bool is_utf8_locale(void) {
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    for (int i = 0; i < 3; i++) {
+        const char *value = getenv(names[i]);
+        if (value == NULL || value[0] == '\0') { continue; }
+        return strstr(value, "UTF-8") != NULL || strstr(value, "utf8") != NULL ||
+               strstr(value, "UTF8") != NULL || strstr(value, "utf-8") != NULL;
+    }
+    return false;
+}
+
+static void open_sink(const ccu_arguments *arguments, classifier *c) {
+    const int32_t count    = clipcu_bank_count(c->bank);
+    const int32_t most     = count < TOP_MAX ? count : TOP_MAX;
+    const char   *no_color = getenv("NO_COLOR");
+    const char   *term     = getenv("TERM");
+    const bool    terminal = c->output.fd == STDOUT_FILENO && isatty(STDOUT_FILENO) != 0;
+    c->sink = (ccu_sink){
+        .format  = (ccu_format)arguments->format,
+        .top     = arguments->top < most ? (int32_t)arguments->top : most,
+        .colour  = terminal && (no_color == NULL || no_color[0] == '\0') && term != NULL &&
+                   strcmp(term, "dumb") != 0,
+        .bars    = terminal,
+        .unicode = is_utf8_locale(),
+    };
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t columns = ccu_plain_columns(clipcu_bank_label(c->bank, i));
+        if (columns > c->sink.label_columns) { c->sink.label_columns = columns; }
+    }
+}
+
+static clipcu_status open_results(const ccu_arguments *arguments, classifier *c,
+                                  clipcu_error *error) {
+    const clipcu_status status = ccu_output_open(arguments->output, &c->output, error);
+    if (status != CLIPCU_OK) { return status; }
+    open_sink(arguments, c);
+    c->matches = ccu_alloc_zeroed((size_t)arguments->batch * (size_t)c->sink.top,
+                                  sizeof *c->matches);
+    c->scores  = ccu_alloc_zeroed((size_t)c->sink.top, sizeof *c->scores);
+    if (c->matches == NULL || c->scores == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %d classes of each picture",
+                        (int)c->sink.top);
+    }
+    ccu_sink_begin(&c->sink, &c->buffer);
+    return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
+}
+
+/* matches (top) of one picture -> scores */
+static void name_matches(const classifier *c, const clipcu_match *matches) {
+    for (int32_t k = 0; k < c->sink.top; k++) {
+        c->scores[k] = (ccu_score){ .label = clipcu_bank_label(c->bank, matches[k].class_index),
+                                    .probability = matches[k].probability,
+                                    .cosine      = matches[k].cosine };
+    }
+}
+
+static clipcu_status take(void *context, const ccu_batch *batch, const float *embeddings,
+                          clipcu_error *error) {
+    classifier   *c      = context;
+    const int32_t top    = c->sink.top;
+    clipcu_status status = CLIPCU_OK;
+    if (batch->loaded > 0) {
+        status = clipcu_rank(c->engine, c->bank, embeddings, batch->loaded, top, c->matches, error);
+        if (status != CLIPCU_OK) { return status; }
+    }
+    ccu_buffer_clear(&c->buffer);
+    for (int32_t i = 0; i < batch->count; i++) {
+        const ccu_batch_item *item   = &batch->items[i];
+        ccu_result            result = { .path = item->path, .scores = c->scores };
+        if (item->row < 0) {
+            result.error = item->error.text;
+        } else {
+            name_matches(c, c->matches + (size_t)item->row * (size_t)top);
+            result.count = top;
+        }
+        ccu_sink_add(&c->sink, &result, &c->buffer);
+    }
+    status = ccu_buffer_status(&c->buffer, error);
+    if (status != CLIPCU_OK) { return status; }
+    return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
+}
+
+/* Ends the results; the exit status so far may become CCU_EXIT_FATAL. */
+static int close_results(classifier *c, int exit_status) {
+    clipcu_error error    = { .code = CLIPCU_OK };
+    const bool   complete = exit_status == CCU_EXIT_OK || exit_status == CCU_EXIT_INPUTS;
+    if (ccu_output_close(&c->output, complete, &error) != CLIPCU_OK) {
+        return ccu_runner_fatal(&error, &c->output);
+    }
+    if (!complete && c->output.atomic && c->output.bytes > 0) {
+        ccu_report("not complete: what was done is in %s", c->output.writer.part);
+    }
+    return exit_status;
+}
+
+int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
+    classifier   c      = { .output = { .fd = -1 } };
+    clipcu_error error  = { .code = CLIPCU_OK };
+    int          status = check_arguments(arguments);
+    if (status == CCU_EXIT_OK) { status = open_classes(arguments, &c); }
+    if (status == CCU_EXIT_OK && open_results(arguments, &c, &error) != CLIPCU_OK) {
+        status = ccu_runner_fatal(&error, &c.output);
+    }
+    if (status == CCU_EXIT_OK) {
+        status = ccu_runner_run(&(ccu_run){ .engine = c.engine, .arguments = arguments,
+                                            .interrupt = interrupt, .output = &c.output,
+                                            .take = take, .context = &c });
+    }
+    status = close_results(&c, status);
+    ccu_free(c.scores);
+    ccu_free(c.matches);
+    ccu_buffer_free(&c.buffer);
+    clipcu_bank_close(c.bank);
+    clipcu_close(c.engine);
+    return status;
+}

@@ -1,0 +1,129 @@
+/* The commands and options there are; see options.h. Defaults are written here, as the user would
+ * write them, and nowhere else. */
+#include "cli/options.h"
+
+#define AT(field) offsetof(ccu_arguments, field)
+
+#define CLASSES  "Classes"
+#define RESULTS  "Results"
+#define MODEL    "Model"
+#define PICTURES "Pictures"
+#define SPEED    "Speed"
+#define OTHER    "Other"
+
+static const char *const formats[]      = { "table", "jsonl", "csv", NULL };
+static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
+static const char *const precisions[]   = { "f32", "bf16", "f16", NULL };
+static const char *const crops[]        = { "floor", "half-even", NULL };
+static const char *const tokenizers[]   = { "openai", "hf", NULL };
+
+const ccu_command ccu_commands[] = {
+    { "classify", CCU_CLASSIFY, "say which of your words fit each picture best",
+      "clipcu classify (--classes A,B,.. | --labels FILE | --bank FILE)\n"
+      "                       [OPTIONS] INPUT...\n",
+      "INPUT is a picture, a folder (with all folders in it), a .txt list of paths, or\n"
+      "- for paths on standard input. Results keep the order of the inputs. A picture\n"
+      "that cannot be read is one result with an error, and the run goes on.\n",
+      "  clipcu classify photo.jpg --classes \"a cat,a dog,a boat\"\n"
+      "  clipcu classify photos/ --labels labels.txt --top 1\n"
+      "  clipcu classify photos/ --labels labels.txt --templates openai80 \\\n"
+      "                  --format jsonl -o results.jsonl\n"
+      "  find . -name '*.jpg' | clipcu classify - --bank birds.safetensors\n" },
+    { "embed", CCU_EMBED, "turn pictures or lines of text into vectors",
+      "clipcu embed [OPTIONS] [-o PREFIX] INPUT...\n"
+      "       clipcu embed [OPTIONS] [-o PREFIX] --text FILE\n",
+      "With -o, writes PREFIX.npy (one float32 row of length 1 per input) and\n"
+      "PREFIX.jsonl (one line per input: its path or text, its row, and the error if it\n"
+      "has one; the row is then all NaN). Without -o, prints one JSON line per input\n"
+      "with the vector in it. INPUT is a picture, a folder, a .txt list of paths, or -\n"
+      "for paths on standard input.\n",
+      "  clipcu embed photos/ -o vectors\n"
+      "  clipcu embed --text captions.txt -o captions\n"
+      "  clipcu embed photo.jpg\n" },
+    { "bank", CCU_BANK, "encode class names once, for many runs of classify",
+      "clipcu bank (--classes A,B,.. | --labels FILE) [OPTIONS] -o FILE.safetensors\n",
+      "A bank belongs to the model it was made with.\n",
+      "  clipcu bank --labels birds.txt --templates openai80 -o birds.safetensors\n"
+      "  clipcu classify photos/ --bank birds.safetensors\n" },
+    { "info", CCU_INFO, "show a model, the device and the memory they take, or a bank",
+      "clipcu info [OPTIONS]\n", "",
+      "  clipcu info --model ~/models/clip-vit-base-patch32\n"
+      "  clipcu info --bank birds.safetensors\n" },
+    { "search", 0, NULL, NULL, NULL, NULL },
+    { "eval", 0, NULL, NULL, NULL, NULL },
+    { "learn", 0, NULL, NULL, NULL, NULL },
+    { "bench", 0, NULL, NULL, NULL, NULL },
+};
+const size_t ccu_commands_count = sizeof ccu_commands / sizeof ccu_commands[0];
+
+const ccu_option ccu_option_table[] = {
+    { "classes", 0, CCU_OPTION_TEXT, "A,B,..", AT(classes), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_BANK, CLASSES,
+      "class names, parted by commas; a name that holds a comma needs --labels" },
+    { "labels", 0, CCU_OPTION_TEXT, "FILE", AT(labels), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_BANK,
+      CLASSES, "class names, one per line" },
+    { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_CLASSIFY, CLASSES,
+      "class names already encoded, made by clipcu bank" },
+    { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_INFO, "What to show",
+      "this bank instead of a model; with --model also whether the two belong together" },
+    { "templates", 0, CCU_OPTION_TEXT, "FILE", AT(templates), 0, 0, NULL, "single",
+      CCU_CLASSIFY | CCU_BANK, CLASSES,
+      "sentences that names are put into, one per line with {} for the name; or built in: "
+      "single (\"a photo of a {}.\"), openai7, openai80. Many make the start slower" },
+    { "top", 'k', CCU_OPTION_NUMBER, "K", AT(top), 1, 1024, NULL, "5", CCU_CLASSIFY, CLASSES,
+      "classes to report per picture, at most as many as there are" },
+    { "prompt", 0, CCU_OPTION_REFUSED, "FILE", 0, 0, 0, NULL, NULL, CCU_CLASSIFY, NULL, NULL },
+
+    { "text", 0, CCU_OPTION_TEXT, "FILE", AT(text), 0, 0, NULL, NULL, CCU_EMBED, "Input",
+      "embed the lines of FILE instead of pictures; - for standard input" },
+
+    { "format", 0, CCU_OPTION_CHOICE, "table|jsonl|csv", AT(format), 0, 0, formats, "table",
+      CCU_CLASSIFY, RESULTS, "for people, one JSON object per line, or comma-separated" },
+    { "format", 0, CCU_OPTION_CHOICE, "table|jsonl|json", AT(format), 0, 0, info_formats, "table",
+      CCU_INFO, RESULTS, "for people, or one JSON object" },
+    { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_CLASSIFY, RESULTS,
+      "write results there instead of standard output. The file appears when it is complete; "
+      "until then it is FILE.part" },
+    { "output", 'o', CCU_OPTION_TEXT, "PREFIX", AT(output), 0, 0, NULL, NULL, CCU_EMBED, RESULTS,
+      "write PREFIX.npy and PREFIX.jsonl. They appear when they are complete; until then they end "
+      "in .part" },
+    { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_BANK, RESULTS,
+      "the bank to write" },
+    { "resume", 0, CCU_OPTION_REFUSED, NULL, 0, 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED, NULL,
+      NULL },
+    { "html", 0, CCU_OPTION_REFUSED, "FILE", 0, 0, 0, NULL, NULL, CCU_CLASSIFY, NULL, NULL },
+
+    { "model", 0, CCU_OPTION_TEXT, "DIR", AT(model), 0, 0, NULL, NULL, CCU_ALL, MODEL,
+      "a model as Hugging Face or open_clip lay it out [default: $CLIPCU_MODEL, else the demo "
+      "model that comes with clipcu]" },
+    { "device", 0, CCU_OPTION_DEVICE, "auto|cpu|cuda|cuda:N", AT(device), 0, 0, NULL, "auto",
+      CCU_ALL, MODEL, "what to run on; auto takes a CUDA device where one can be used" },
+    { "precision", 0, CCU_OPTION_CHOICE, "f32|bf16|f16", AT(precision), 0, 0, precisions, "f32",
+      CCU_ALL, MODEL, "number format of weights and activations" },
+    { "tokenizer", 0, CCU_OPTION_CHOICE, "openai|hf", AT(tokenizer), 0, 0, tokenizers, "openai",
+      CCU_ALL, MODEL, "whose reading of odd text to follow: OpenAI's and open_clip's, or Hugging "
+                      "Face's" },
+    { "truncate", 0, CCU_OPTION_FLAG, NULL, AT(truncate), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_BANK, MODEL,
+      "cut texts that are too long for the model [default: refuse them]" },
+
+    { "crop", 0, CCU_OPTION_CHOICE, "floor|half-even", AT(crop), 0, 0, crops, "floor",
+      CCU_CLASSIFY | CCU_EMBED, PICTURES,
+      "where a centre crop starts when the difference is odd: as Hugging Face does, or as "
+      "torchvision and open_clip do" },
+    { "exif", 0, CCU_OPTION_FLAG, NULL, AT(exif), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED,
+      PICTURES, "turn pictures upright by their EXIF tag [default: as stored, as CLIP does]" },
+    { "max-pixels", 0, CCU_OPTION_NUMBER, "N", AT(pixels_max), 1, INT32_MAX, NULL, "178956970",
+      CCU_CLASSIFY | CCU_EMBED, PICTURES, "refuse pictures with more pixels" },
+
+    { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 1, 4096, NULL, "32", CCU_ALL, SPEED,
+      "pictures that go through the model at once" },
+    { "threads", 0, CCU_OPTION_NUMBER, "N", AT(threads), 0, 1024, NULL, "0", CCU_ALL, SPEED,
+      "CPU threads; 0 is one per core" },
+
+    { "quiet", 'q', CCU_OPTION_FLAG, NULL, AT(quiet), 0, 0, NULL, NULL, CCU_ALL, OTHER,
+      "print no progress, warnings or summary; failures still are" },
+    { "help", 'h', CCU_OPTION_FLAG, NULL, AT(help), 0, 0, NULL, NULL, CCU_ALL, OTHER,
+      "show this page" },
+};
+const size_t ccu_option_count = sizeof ccu_option_table / sizeof ccu_option_table[0];

@@ -1,0 +1,121 @@
+/* What commands do before they start; see session.h. */
+#include "cli/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+
+void ccu_vocabulary_free(ccu_vocabulary *vocabulary) {
+    ccu_words_free(&vocabulary->labels);
+    ccu_words_free(&vocabulary->template_words);
+}
+
+/* A mistake in words is the caller's to mend; running out of memory is not. */
+static int exit_of_words(clipcu_status status) {
+    switch (status) {
+    case CLIPCU_OK: return CCU_EXIT_OK;
+    case CLIPCU_ERR_ARGUMENT:
+    case CLIPCU_ERR_IO:
+    case CLIPCU_ERR_FORMAT:
+    case CLIPCU_ERR_LIMIT: return CCU_EXIT_USAGE;
+    case CLIPCU_ERR_UNSUPPORTED:
+    case CLIPCU_ERR_NOMEM:
+    case CLIPCU_ERR_CUDA:
+    case CLIPCU_ERR_BACKEND: return CCU_EXIT_FATAL;
+    }
+    return CCU_EXIT_FATAL;
+}
+
+static clipcu_status read_templates(const char *name, ccu_vocabulary *out, clipcu_error *error) {
+    out->templates = clipcu_builtin_templates(name, &out->templates_count);
+    if (out->templates != NULL) { return CLIPCU_OK; }
+    if (access(name, F_OK) != 0) {
+        return ccu_fail(error, CLIPCU_ERR_IO,
+                        "--templates: expected single, openai7, openai80 or a file, found \"%s\", "
+                        "which does not exist",
+                        name);
+    }
+    const clipcu_status status = ccu_words_templates(name, &out->template_words, error);
+    if (status == CLIPCU_OK) {
+        out->templates       = (const char *const *)out->template_words.items;
+        out->templates_count = out->template_words.count;
+    }
+    return status;
+}
+
+int ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out) {
+    clipcu_error error = { .code = CLIPCU_OK };
+    *out               = (ccu_vocabulary){ .templates = NULL };
+    clipcu_status status = arguments->labels != NULL
+                               ? ccu_words_labels(arguments->labels, &out->labels, &error)
+                               : ccu_words_classes(arguments->classes, &out->labels, &error);
+    if (status == CLIPCU_OK) { status = read_templates(arguments->templates, out, &error); }
+    if (status != CLIPCU_OK) {
+        ccu_vocabulary_free(out);
+        ccu_report("%s", error.text);
+    }
+    return exit_of_words(status);
+}
+
+static bool is_folder(const char *path) {
+    struct stat info;
+    return path[0] != '\0' && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static const char *find_model(const ccu_arguments *arguments) {
+    const char *wanted = getenv("CLIPCU_MODEL");
+    if (arguments->model != NULL) { return arguments->model; }
+    if (wanted != NULL && wanted[0] != '\0') { return wanted; }
+    const char *demo = is_folder(CLIPCU_DEMO_SOURCE) ? CLIPCU_DEMO_SOURCE : CLIPCU_DEMO_INSTALLED;
+    if (!is_folder(demo)) {
+        ccu_report("no model: the demo model is neither in %s nor in %s; give one with --model DIR",
+                   CLIPCU_DEMO_SOURCE, CLIPCU_DEMO_INSTALLED);
+        return NULL;
+    }
+    if (arguments->quiet == 0 && isatty(STDERR_FILENO)) {
+        ccu_report("using the demo model, which is small and knows little; --model DIR takes "
+                   "another");
+    }
+    return demo;
+}
+
+static void warn(void *user, const char *text) {
+    (void)user;
+    ccu_report("warning: %s", text);
+}
+
+int ccu_session_open(const ccu_arguments *arguments, clipcu_engine **out) {
+    clipcu_error   error;
+    clipcu_options options = clipcu_options_default();
+    options.device         = arguments->device.device;
+    options.device_index   = arguments->device.index;
+    options.precision      = (clipcu_precision)arguments->precision;
+    options.batch_max      = (int32_t)arguments->batch;
+    options.threads        = (int32_t)arguments->threads;
+    options.crop           = (clipcu_crop)arguments->crop;
+    options.tokenizer      = (clipcu_tokenizer)arguments->tokenizer;
+    options.truncate       = arguments->truncate;
+    options.exif           = arguments->exif;
+    if (arguments->pixels_max > 0) { options.pixels_max = arguments->pixels_max; }
+    if (arguments->quiet == 0) { options.warn = warn; }
+
+    const char *model = find_model(arguments);
+    if (model == NULL) { return CCU_EXIT_FATAL; }
+    if (clipcu_open(model, &options, out, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        return CCU_EXIT_FATAL;
+    }
+    return CCU_EXIT_OK;
+}
+
+int ccu_session_bank(clipcu_engine *engine, const ccu_vocabulary *vocabulary, clipcu_bank **out) {
+    clipcu_error        error;
+    const clipcu_status status = clipcu_bank_build(
+        engine, (const char *const *)vocabulary->labels.items, vocabulary->labels.count,
+        vocabulary->templates, vocabulary->templates_count, out, &error);
+    if (status != CLIPCU_OK) { ccu_report("%s", error.text); }
+    return exit_of_words(status);
+}

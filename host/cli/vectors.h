@@ -1,0 +1,39 @@
+/* Where embed puts its results: PREFIX.npy and PREFIX.jsonl, or JSON lines with the vectors in
+ * them on standard output. */
+#ifndef CCU_CLI_VECTORS_H
+#define CCU_CLI_VECTORS_H
+
+#include <stdbool.h>
+
+#include "stream/buffer.h"
+#include "stream/npy.h"
+
+typedef struct ccu_vectors {
+    ccu_output  lines;  /* PREFIX.jsonl or standard output */
+    ccu_npy     matrix; /* where there is a PREFIX */
+    bool        to_files;
+    const char *key;    /* "path" or "text": what an input is called in a line */
+    int32_t     columns;
+    int64_t     row;    /* of the next input */
+    ccu_buffer  buffer;
+    char        lines_path[CCU_PATH_MAX], matrix_path[CCU_PATH_MAX];
+} ccu_vectors;
+
+/* Whether ccu_vectors_open is likely to work. prefix NULL or "-": standard output; a .npy at its
+ * end is taken off. */
+clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error);
+
+clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,
+                               ccu_vectors *vectors, clipcu_error *error);
+
+/* Adds one input: its vector (columns), or NULL with why there is none. */
+clipcu_status ccu_vectors_add(ccu_vectors *vectors, const char *name, const float *vector,
+                              const char *why, clipcu_error *error);
+
+/* Writes the lines added since the last flush. */
+clipcu_status ccu_vectors_flush(ccu_vectors *vectors, clipcu_error *error);
+
+/* Ends both files; see ccu_output_close. Harmless on one that is not open (fd -1). */
+clipcu_status ccu_vectors_close(ccu_vectors *vectors, bool complete, clipcu_error *error);
+
+#endif

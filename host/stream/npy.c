@@ -1,0 +1,71 @@
+/* Matrices in NumPy's format; see npy.h. */
+#include "stream/npy.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows are written as they are in memory");
+
+#define PREFIX_BYTES 10
+
+void ccu_npy_header(int64_t rows, int32_t columns, char out[CCU_NPY_HEADER_BYTES]) {
+    char      text[CCU_NPY_HEADER_BYTES];
+    const int length = snprintf(text, sizeof text,
+                                "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }",
+                                (long long)rows, (int)columns);
+    assert(length > 0);
+    assert(length < CCU_NPY_HEADER_BYTES - PREFIX_BYTES); /* 89 with the longest numbers */
+    memset(out, ' ', CCU_NPY_HEADER_BYTES);
+    memcpy(out, "\x93NUMPY\x01\x00\x76\x00", PREFIX_BYTES);
+    memcpy(out + PREFIX_BYTES, text, (size_t)length);
+    out[CCU_NPY_HEADER_BYTES - 1] = '\n';
+}
+
+clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error) {
+    char header[CCU_NPY_HEADER_BYTES];
+    *npy                 = (ccu_npy){ .columns = columns };
+    clipcu_status status = ccu_output_open(path, &npy->output, error);
+    if (status != CLIPCU_OK) { return status; }
+    if (!npy->output.atomic) {
+        (void)ccu_output_close(&npy->output, false, NULL); /* already failing */
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "%s: expected a file, found a pipe or device", path);
+    }
+    ccu_npy_header(0, columns, header);
+    status = ccu_output_write(&npy->output, header, sizeof header, error);
+    if (status != CLIPCU_OK) { (void)ccu_output_close(&npy->output, false, NULL); } /* failing */
+    return status;
+}
+
+clipcu_status ccu_npy_add(ccu_npy *npy, const float *values, int32_t count, clipcu_error *error) {
+    const size_t        bytes  = (size_t)count * (size_t)npy->columns * sizeof *values;
+    const clipcu_status status = ccu_output_write(&npy->output, values, bytes, error);
+    if (status == CLIPCU_OK) { npy->rows += count; }
+    return status;
+}
+
+clipcu_status ccu_npy_add_missing(ccu_npy *npy, clipcu_error *error) {
+    float         missing[256];
+    clipcu_status status = CLIPCU_OK;
+    for (int32_t i = 0; i < 256; i++) { missing[i] = NAN; }
+    for (int32_t done = 0; done < npy->columns && status == CLIPCU_OK; done += 256) {
+        const int32_t left  = npy->columns - done;
+        const size_t  count = (size_t)(left < 256 ? left : 256);
+        status = ccu_output_write(&npy->output, missing, count * sizeof *missing, error);
+    }
+    if (status == CLIPCU_OK) { npy->rows++; }
+    return status;
+}
+
+clipcu_status ccu_npy_close(ccu_npy *npy, bool complete, clipcu_error *error) {
+    char header[CCU_NPY_HEADER_BYTES];
+    if (npy->output.fd < 0) { return CLIPCU_OK; }
+    ccu_npy_header(npy->rows, npy->columns, header);
+    const clipcu_status status =
+        ccu_output_patch(&npy->output, 0, header, sizeof header, error);
+    const clipcu_status closed = ccu_output_close(&npy->output, complete && status == CLIPCU_OK,
+                                                  error);
+    return status != CLIPCU_OK ? status : closed;
+}

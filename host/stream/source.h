@@ -1,0 +1,46 @@
+/* What is to be worked on: the inputs of a command, handed out one picture at a time, in order.
+ *
+ *   a file       that picture, whatever it is called
+ *   a folder     every picture in it and below (see folder.h)
+ *   NAME.txt     a list: one path per line, from the current folder on; blank lines are passed
+ *                over. A line is one picture, never another list or folder
+ *   -            such a list from standard input
+ *
+ * Memory does not grow with the number of pictures, except for the listing of a folder. */
+#ifndef CCU_STREAM_SOURCE_H
+#define CCU_STREAM_SOURCE_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+typedef struct ccu_source ccu_source;
+
+typedef struct ccu_source_options {
+    const char *const *inputs; /* borrowed for the source's life */
+    int32_t            inputs_count;
+    int                wake_fd; /* the source ends when this becomes readable; -1: never */
+    clipcu_warn_fn     warn;    /* a folder without pictures, links not followed; may be NULL */
+    void              *warn_user;
+} ccu_source_options;
+
+typedef enum ccu_source_result {
+    CCU_SOURCE_ITEM,
+    CCU_SOURCE_LATER, /* nothing yet, within the time given */
+    CCU_SOURCE_END
+} ccu_source_result;
+
+typedef struct ccu_source_item {
+    const char  *path;  /* lives until the next call */
+    clipcu_error error; /* OK: a picture to load; else why this input gives none */
+} ccu_source_item;
+
+/* Touches no file. UNSUPPORTED names a kind of input that this version does not read. */
+clipcu_status ccu_source_open(const ccu_source_options *options, ccu_source **out,
+                              clipcu_error *error);
+void          ccu_source_close(ccu_source *source);
+
+/* The next input. wait_ms bounds the wait for standard input; -1: for ever. */
+ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_item *item);
+
+#endif
