@@ -115,10 +115,14 @@ echo "missing:$missing (cmake: $cmake_min or newer)"
 test "${1:-}" = --check && exit 1
 
 if have apt-get && can_be_root; then
+    echo "installing:$(packages 2)"
+    log=$(mktemp)
     # An update that fails (no network) is no reason to stop: the lists at hand may do.
-    as_root apt-get -qq -o Acquire::Retries=3 update || echo "apt-get update failed, going on"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 \
-        -o DPkg::Lock::Timeout=300 install --no-install-recommends $(packages 2)
+    as_root apt-get -qq -o Acquire::Retries=2 update > "$log" 2>&1 || tail -n 3 "$log"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=2 \
+        -o DPkg::Lock::Timeout=300 install --no-install-recommends $(packages 2) \
+        > "$log" 2>&1 || tail -n 3 "$log"
+    rm -f "$log"
     look
 fi
 

@@ -24,7 +24,7 @@ function report(rule, message) {
 /\t/ && FILENAME !~ /(^|\/)Makefile$/ { report("tab", "indent with 4 spaces") }
 
 # The brackets keep these patterns from finding themselves.
-/(TOD[O]|FIXM[E]|XX[X])/ && !/(TOD[O]|FIXM[E])\([^)]+\)/ {
+/(^|[^A-Za-z])(TOD[O]|FIXM[E]|XX[X])([^A-Za-z]|$)/ && !/(TOD[O]|FIXM[E])\([^)]+\)/ {
     report("open-end", "finish it, or write down where it is followed up: TOD" "O(reference)")
 }
 /\/wor[k]\/|\/op[t]\/[a-z]|\/hom[e]\/|\/roo[t]\/|\/tm[p]\/build/ {
