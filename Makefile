@@ -31,7 +31,7 @@ build: configure ## library, command and tests, in the folder BUILD
 demo: configure ## classify the pictures in tests/data/emoji with the model in weights/demo
 	cmake --build $(BUILD) --parallel $(JOBS) --target clipcu_cli
 	$(BUILD)/clipcu classify --model weights/demo --labels tests/data/emoji/labels.txt \
-	    tests/data/emoji/*.png
+	    tests/data/emoji
 
 test: build ## every test; the last line counts them
 	tests/run.sh $(BUILD) $(TEST_JOBS)

@@ -1,8 +1,8 @@
 # Counts test cases in the JUnit file that ctest writes; called by tests/run.sh.
 #
 # A cmocka program says how many of its cases passed, were skipped or failed, and counts as many;
-# any other test counts as one. What did not run counts as failed unless it was skipped on purpose. Each
-# reason for a skip is printed, so that none goes unnoticed. The last line is
+# any other test counts as one. What did not run counts as failed unless it was skipped on purpose.
+# Each reason for a skip is printed, so that none goes unnoticed. The last line is
 # "N passed, N failed, N skipped"; the exit status is 1 if anything failed or nothing ran.
 
 function unescape(text) {
