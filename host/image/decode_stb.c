@@ -49,6 +49,33 @@ static clipcu_status decode(const ccu_source *source, ccu_image *out, clipcu_err
     return CLIPCU_OK;
 }
 
+/* Whether every Huffman table has at most 256 codes: stb_image 2.27 does not check it, and writes
+ * past its table. */
+static bool tables_are_sane(const uint8_t *bytes, size_t count) {
+    size_t at = 2;
+    while (at + 4 <= count) {
+        if (bytes[at] != 0xff || bytes[at + 1] == 0xff || bytes[at + 1] == 0 ||
+            (bytes[at + 1] >= 0xd0 && bytes[at + 1] <= 0xd9)) {
+            at++; /* pixels, padding, or a marker without a body */
+            continue;
+        }
+        const size_t length = ccu_read_be16(bytes + at + 2);
+        if (length < 2 || length > count - at - 2) { return false; }
+        const uint8_t *body = bytes + at + 4;
+        size_t         left = bytes[at + 1] == 0xc4 ? length - 2 : 0;
+        while (left >= 17) {
+            size_t codes = 0;
+            for (size_t i = 1; i <= 16; i++) { codes += body[i]; }
+            if (codes > 256 || codes > left - 17) { return false; }
+            body += 17 + codes;
+            left -= 17 + codes;
+        }
+        if (left != 0) { return false; }
+        at += 2 + length;
+    }
+    return true;
+}
+
 clipcu_status ccu_decode_jpeg(const ccu_source *source, ccu_image *out, clipcu_error *error) {
     size_t end = source->count;
     while (end >= 2 && !(source->bytes[end - 2] == 0xff && source->bytes[end - 1] == 0xd9)) {
@@ -57,6 +84,9 @@ clipcu_status ccu_decode_jpeg(const ccu_source *source, ccu_image *out, clipcu_e
     if (end < 4) { /* stb_image would show what there is, over grey */
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: truncated: the JPEG data ends too early",
                         source->name);
+    }
+    if (!tables_are_sane(source->bytes, source->count)) {
+        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: bad JPEG: damaged tables", source->name);
     }
     return decode(source, out, error);
 }
