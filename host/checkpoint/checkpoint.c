@@ -8,6 +8,7 @@
 #include "checkpoint/config.h"
 #include "checkpoint/fingerprint.h"
 #include "checkpoint/names.h"
+#include "checkpoint/roles.h"
 #include "checkpoint/shards.h"
 
 #define CONFIG_BYTES_MAX ((size_t)1 << 20)
@@ -162,6 +163,34 @@ static clipcu_status bind(const char *dir, ccu_layout layout, const ccu_warner *
     return ccu_names_bind(dir, shards, layout, checkpoint, error);
 }
 
+/* Numbers in the tensors that roles name. */
+static int64_t count_numbers(const void *tensors, const ccu_role *roles, int32_t count) {
+    int64_t numbers = 0;
+    for (int32_t i = 0; i < count; i++) {
+        const void *tensor = (const uint8_t *)tensors + roles[i].offset;
+        numbers += (int64_t)ccu_tensor_count(tensor);
+    }
+    return numbers;
+}
+
+static int64_t count_parameters(const ccu_checkpoint *checkpoint) {
+    const ccu_model_config *config  = &checkpoint->config;
+    int64_t                 numbers = 1; /* the temperature */
+    if (config->image.present) {
+        numbers += count_numbers(&checkpoint->image, CCU_IMAGE_ROLE, CCU_IMAGE_ROLES);
+        for (int32_t i = 0; i < config->image.layers; i++) {
+            numbers += count_numbers(&checkpoint->image.blocks[i], CCU_BLOCK_ROLE, CCU_BLOCK_ROLES);
+        }
+    }
+    if (config->text.present) {
+        numbers += count_numbers(&checkpoint->text, CCU_TEXT_ROLE, CCU_TEXT_ROLES);
+        for (int32_t i = 0; i < config->text.layers; i++) {
+            numbers += count_numbers(&checkpoint->text.blocks[i], CCU_BLOCK_ROLE, CCU_BLOCK_ROLES);
+        }
+    }
+    return numbers;
+}
+
 clipcu_status ccu_checkpoint_open(const char *dir, clipcu_warn_fn warn, void *warn_user,
                                   ccu_checkpoint *out, clipcu_error *error) {
     assert(dir != NULL);
@@ -188,6 +217,7 @@ clipcu_status ccu_checkpoint_open(const char *dir, clipcu_warn_fn warn, void *wa
         return status;
     }
     checkpoint.fingerprint = ccu_fingerprint(&checkpoint);
+    checkpoint.parameters  = count_parameters(&checkpoint);
     ccu_names_warn_unused(dir, shards, &warner);
     *out = checkpoint;
     return CLIPCU_OK;
