@@ -130,9 +130,9 @@ static inline ccu_lanes ccu_lanes_exp(ccu_lanes x) {
 
     ccu_lanes in = ccu_lanes_select((ccu_lanes_i32)(x < below), ccu_lanes_set(below), x);
     in = ccu_lanes_select((ccu_lanes_i32)(in > above), ccu_lanes_set(above), in);
-    const ccu_lanes     shifted = in * 1.44269504f + magic;
+    const ccu_lanes     shifted = in * 1.44269504f + magic; /* wraps for NaN, which r keeps */
     const ccu_lanes     n       = shifted - magic;
-    const ccu_lanes_i32 n_int   = (ccu_lanes_i32)shifted - (ccu_lanes_i32)ccu_lanes_set(magic);
+    const ccu_lanes_u32 n_int   = (ccu_lanes_u32)shifted - (ccu_lanes_u32)ccu_lanes_set(magic);
     /* ln 2 in two parts, the first with so few bits that n times it is exact */
     const ccu_lanes r = (in - n * 0.693359375f) - n * -2.12194440e-4f;
 
@@ -142,7 +142,7 @@ static inline ccu_lanes ccu_lanes_exp(ccu_lanes x) {
     p = p * r + 0.16666521f;
     p = p * r + 0.49999994f;
     p = p * (r * r) + r + 1.0f;
-    ccu_lanes y = p * (ccu_lanes)((n_int + 127) << 23);
+    ccu_lanes y = p * (ccu_lanes)((n_int + 127u) << 23);
     y = ccu_lanes_select((ccu_lanes_i32)(x < below), ccu_lanes_set(0.0f), y);
     return ccu_lanes_select((ccu_lanes_i32)(x > above), ccu_lanes_set(INFINITY), y);
 }

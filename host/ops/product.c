@@ -50,7 +50,7 @@ static size_t stage_bytes(int32_t K) {
 
 /* ---- Packing ------------------------------------------------------------------------------- */
 
-/* Packed bytes of a full chunk and of the last one, rounded so that chunks start on a cache line. */
+/* Packed bytes of a full chunk and of the last one; chunks start on a cache line. */
 static bool chunk_bytes(ccu_cpu *cpu, int32_t N, int32_t K, ccu_dtype dtype, size_t *full,
                         size_t *last) {
     const ccu_dtype type = ccu_cpu_product_dtype(cpu, dtype);

@@ -1,0 +1,156 @@
+/* Agree cases of scores_topk; see agree_cases.h. Near-equal scores may come in either order, so
+ * ranks are compared through their scores; where every product is exact (small multiples of a
+ * power of two) ties are real and the order must be exact. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "reference/reference.h"
+#include "support/agree_cases.h"
+
+typedef enum scores_kind { UNIT_ROWS, EXACT_TIES, ALL_EQUAL, SOME_NAN, ASCENDING } scores_kind;
+
+typedef struct scores_case {
+    int32_t     B, K, E, top;
+    float       scale;
+    scores_kind kind;
+} scores_case;
+
+static const scores_case scores_cases[] = {
+    { 1, 1, 1, 1, 100, UNIT_ROWS },       { 3, 2, 5, 2, 100, UNIT_ROWS },
+    { 32, 10, 512, 5, 100, UNIT_ROWS },   { 7, 1000, 512, 5, 100, UNIT_ROWS },
+    { 97, 257, 61, 7, 10, UNIT_ROWS },    { 1, 20011, 64, 10, 100, UNIT_ROWS },
+    { 5, 256, 768, 256, 1, UNIT_ROWS },   { 2, 3001, 32, 1024, 30, UNIT_ROWS },
+    { 200, 31, 17, 31, 100, UNIT_ROWS },  { 3, 9001, 8, 20, 4, EXACT_TIES },
+    { 2, 300, 16, 300, 1, EXACT_TIES },   { 3, 8193, 12, 1024, 2, ALL_EQUAL },
+    { 4, 513, 40, 20, 50, SOME_NAN },     { 2, 5, 9, 5, 50, SOME_NAN },
+    { 1, 8500, 8, 1000, 1, ASCENDING },
+};
+
+/* Row r of a table of `rows` rows. */
+static void make_row(agree *a, float *row, int32_t r, const scores_case *c, bool bank) {
+    double norm = 0.0;
+    for (int32_t e = 0; e < c->E; e++) {
+        const float step = (float)agree_random_below(a, 5) / 4.0f - 0.5f;
+        switch (c->kind) {
+        case UNIT_ROWS:
+        case SOME_NAN: row[e] = agree_random(a, 0, 1); break;
+        case EXACT_TIES: row[e] = step; break;
+        case ALL_EQUAL: row[e] = bank ? 0.25f : step; break;
+        case ASCENDING: row[e] = bank ? (e == 0 ? (float)r / 8192.0f : 0.0f) : 0.5f; break;
+        }
+        norm += (double)row[e] * row[e];
+    }
+    if (c->kind != UNIT_ROWS && c->kind != SOME_NAN) { return; }
+    for (int32_t e = 0; e < c->E; e++) { row[e] = (float)(row[e] / sqrt(norm)); }
+    if (c->kind == SOME_NAN && bank && r % 3 == 1) { row[c->E / 2] = NAN; }
+}
+
+static float *make_rows(agree *a, int32_t rows, const scores_case *c, bool bank) {
+    float *table = malloc((size_t)rows * (size_t)c->E * sizeof *table);
+    for (int32_t r = 0; r < rows; r++) {
+        make_row(a, table + (size_t)r * (size_t)c->E, r, c, bank);
+    }
+    return table;
+}
+
+typedef struct results {
+    int32_t *index;
+    float   *cosine, *probability;
+} results;
+
+/* A cosine or -inf equals another within `by`. */
+static bool near(double got, double want, double by) {
+    return got == want || fabs(got - want) <= by;
+}
+
+static bool check_row(agree *a, const ccu_scores_topk *op, int32_t b, const results *got,
+                      const results *want, const double *want_cosine, const double *want_p) {
+    const bool   exact = want != NULL;
+    const double by    = (8.0 + 2.0 * sqrt((double)op->E)) * REF_U32;
+    for (int32_t t = 0; t < op->top; t++) {
+        const size_t  at    = (size_t)b * (size_t)op->top + (size_t)t;
+        const int32_t index = got->index[at];
+        const double  c     = got->cosine[at], p = got->probability[at];
+        /* logits are off by scale * by at most, the total with them; plus f32 in exp and sum */
+        const double p_by = want_p[at] * (2.0 * op->scale * by + op->scale * 4 * REF_U32 + 2e-6);
+        if (index < 0 || index >= op->K) {
+            return agree_fail(a, "row %d rank %d: class %d of %d", b, t, index, op->K);
+        }
+        if (!near(c, ref_cosine(op, b, index), by) || !near(c, want_cosine[at], by)) {
+            return agree_fail(a, "row %d rank %d: class %d has cosine %.9g, reported %.9g, "
+                                 "rank's is %.9g within %.3g", b, t, index,
+                              ref_cosine(op, b, index), c, want_cosine[at], by);
+        }
+        if (!(fabs(p - want_p[at]) <= p_by + 1e-30)) {
+            return agree_fail(a, "row %d rank %d: probability %.9g, expected %.9g within %.3g", b,
+                              t, p, want_p[at], p_by);
+        }
+        if (t > 0 && (got->cosine[at - 1] < got->cosine[at] ||
+                      (got->cosine[at - 1] == got->cosine[at] && got->index[at - 1] >= index))) {
+            return agree_fail(a, "row %d rank %d: class %d is out of order", b, t, index);
+        }
+        if (exact && index != want->index[at]) {
+            return agree_fail(a, "row %d rank %d: class %d, expected %d", b, t, index,
+                              want->index[at]);
+        }
+    }
+    return true;
+}
+
+static void check(agree *a, ccu_scores_topk *op, const results *got, scores_kind kind) {
+    const size_t count = (size_t)op->B * (size_t)op->top;
+    results      want  = { calloc(count, 4), NULL, NULL };
+    double      *cosine = calloc(count, sizeof *cosine), *p = calloc(count, sizeof *p);
+    bool         good   = true;
+    ref_scores_topk(op, want.index, cosine, p);
+    if (a->inject) {
+        got->cosine[count / 2] += 1e-3f;
+        a->inject = false;
+    }
+    const bool exact = kind == EXACT_TIES || kind == ALL_EQUAL || kind == ASCENDING;
+    for (int32_t b = 0; good && b < op->B; b++) {
+        good = check_row(a, op, b, got, exact ? &want : NULL, cosine, p);
+    }
+    free(want.index);
+    free(cosine);
+    free(p);
+}
+
+static void run_scores(agree *a, const scores_case *c) {
+    const size_t count = (size_t)c->B * (size_t)c->top;
+    agree_begin(a, "scores_topk", "B %d K %d E %d top %d scale %g kind %d", c->B, c->K, c->E,
+                c->top, (double)c->scale, (int)c->kind);
+    float        *x     = make_rows(a, c->B, c, false);
+    float        *bank  = make_rows(a, c->K, c, true);
+    agree_tensor *index = agree_output(a, 1, count, 0, CCU_F32);
+    agree_tensor *cos   = agree_output(a, 1, count, 0, CCU_F32);
+    agree_tensor *p     = agree_output(a, 1, count, 0, CCU_F32);
+
+    ccu_scores_topk op = { .index = index->at, .cosine = cos->at, .probability = p->at,
+                           .scale = c->scale, .B = c->B, .K = c->K, .E = c->E, .top = c->top };
+    op.x    = agree_bytes(a, x, (size_t)c->B * (size_t)c->E * sizeof *x);
+    op.bank = agree_bytes(a, bank, (size_t)c->K * (size_t)c->E * sizeof *bank);
+    const size_t bytes = a->be->ops->scores_topk_scratch(a->be, &op);
+    op.scratch = bytes == 0 ? NULL : agree_output(a, (bytes + 3) / 4, 1, 0, CCU_F32)->at;
+    a->be->ops->scores_topk(a->be, &op);
+
+    float        *index_bits = agree_values(a, index);
+    const results got = { (int32_t *)index_bits, agree_values(a, cos), agree_values(a, p) };
+    op.x    = x;
+    op.bank = bank;
+    if (got.index != NULL && got.cosine != NULL && got.probability != NULL) {
+        check(a, &op, &got, c->kind);
+    }
+    free(index_bits);
+    free(got.cosine);
+    free(got.probability);
+    free(x);
+    free(bank);
+}
+
+void agree_scores_topk(agree *a, ccu_dtype dtype) {
+    (void)dtype; /* always f32 */
+    for (size_t i = 0; i < sizeof scores_cases / sizeof *scores_cases; i++) {
+        run_scores(a, &scores_cases[i]);
+    }
+}
