@@ -63,9 +63,12 @@ static int load_bank(const ccu_arguments *arguments, clipcu_bank **out) {
 static int open_classes(const ccu_arguments *arguments, classifier *c) {
     ccu_vocabulary vocabulary = { .templates = NULL };
     clipcu_error   error      = { .code = CLIPCU_OK };
-    int            status     = arguments->bank != NULL
-                                    ? load_bank(arguments, &c->bank)
-                                    : ccu_session_vocabulary(arguments, &vocabulary);
+    int            status     = CCU_EXIT_OK;
+    if (arguments->bank != NULL) {
+        status = load_bank(arguments, &c->bank);
+    } else {
+        status = ccu_session_vocabulary(arguments, &vocabulary);
+    }
     if (status == CCU_EXIT_OK && ccu_output_check(arguments->output, &error) != CLIPCU_OK) {
         ccu_report("%s", error.text);
         status = CCU_EXIT_FATAL;
@@ -105,15 +108,13 @@ static void open_sink(const ccu_arguments *arguments, classifier *c) {
     const int32_t most     = count < TOP_MAX ? count : TOP_MAX;
     const char   *no_color = getenv("NO_COLOR");
     const char   *term     = getenv("TERM");
-    const bool    terminal = c->output.fd == STDOUT_FILENO && isatty(STDOUT_FILENO) != 0;
-    c->sink = (ccu_sink){
-        .format  = (ccu_format)arguments->format,
-        .top     = arguments->top < most ? (int32_t)arguments->top : most,
-        .colour  = terminal && (no_color == NULL || no_color[0] == '\0') && term != NULL &&
-                   strcmp(term, "dumb") != 0,
-        .bars    = terminal,
-        .unicode = is_utf8_locale(),
-    };
+    const bool    plain    = (no_color != NULL && no_color[0] != '\0') || term == NULL ||
+                       strcmp(term, "dumb") == 0;
+    c->sink.format  = (ccu_format)arguments->format;
+    c->sink.top     = arguments->top < most ? (int32_t)arguments->top : most;
+    c->sink.bars    = c->output.fd == STDOUT_FILENO && isatty(STDOUT_FILENO) != 0;
+    c->sink.colour  = c->sink.bars && !plain;
+    c->sink.unicode = is_utf8_locale();
     for (int32_t i = 0; i < count; i++) {
         const int32_t columns = ccu_plain_columns(clipcu_bank_label(c->bank, i));
         if (columns > c->sink.label_columns) { c->sink.label_columns = columns; }
@@ -193,9 +194,12 @@ int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
         status = ccu_runner_fatal(&error, &c.output);
     }
     if (status == CCU_EXIT_OK) {
-        status = ccu_runner_run(&(ccu_run){ .engine = c.engine, .arguments = arguments,
-                                            .interrupt = interrupt, .output = &c.output,
-                                            .take = take, .context = &c });
+        status = ccu_runner_run(&(ccu_run){ .engine    = c.engine,
+                                            .arguments = arguments,
+                                            .interrupt = interrupt,
+                                            .output    = &c.output,
+                                            .take      = take,
+                                            .context   = &c });
     }
     status = close_results(&c, status);
     ccu_free(c.scores);

@@ -17,9 +17,7 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
     for (int32_t i = 0; i < batch->count && status == CLIPCU_OK; i++) {
         const ccu_batch_item *item   = &batch->items[i];
         const float          *vector = NULL; /* (E) */
-        if (item->row >= 0) {
-            vector = embeddings + (size_t)item->row * (size_t)vectors->columns;
-        }
+        if (item->row >= 0) { vector = embeddings + (size_t)item->row * (size_t)vectors->columns; }
         status = ccu_vectors_add(vectors, item->path, vector, item->error.text, error);
     }
     return status == CLIPCU_OK ? ccu_vectors_flush(vectors, error) : status;
@@ -76,15 +74,18 @@ int ccu_cmd_embed(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
             status = CCU_EXIT_FATAL;
         }
     }
-    if (status == CCU_EXIT_OK &&
-        ccu_vectors_open(arguments->output, text ? "text" : "path", info.embed_dim, &vectors,
-                         &error) != CLIPCU_OK) {
+    if (status == CCU_EXIT_OK && ccu_vectors_open(arguments->output, text ? "text" : "path",
+                                                  info.embed_dim, &vectors, &error) != CLIPCU_OK) {
         status = ccu_runner_fatal(&error, &vectors.lines);
     }
     if (status == CCU_EXIT_OK) {
-        const ccu_run run = { .engine = engine, .arguments = arguments, .interrupt = interrupt,
-                              .output = &vectors.lines, .take = take, .context = &vectors };
-        status = text ? ccu_embed_text_run(&run, &vectors) : ccu_runner_run(&run);
+        const ccu_run run = { .engine    = engine,
+                              .arguments = arguments,
+                              .interrupt = interrupt,
+                              .output    = &vectors.lines,
+                              .take      = take,
+                              .context   = &vectors };
+        status            = text ? ccu_embed_text_run(&run, &vectors) : ccu_runner_run(&run);
     }
     status = close_vectors(&vectors, status);
     clipcu_close(engine);

@@ -9,7 +9,7 @@
 #include "stream/escape.h"
 
 #define LABELS_SHOWN 5
-#define MIB          (1024.0 * 1024.0)
+#define MIB (1024.0 * 1024.0)
 
 /* One object of JSON, or lines "title   value". */
 typedef struct page {
@@ -61,9 +61,9 @@ static void add_fingerprint(page *p, uint64_t fingerprint) {
 static void add_towers(page *p, const clipcu_info *info) {
     char text[160];
     (void)snprintf(text, sizeof text,
-                   "%d x %d pixels, patches of %d; %d layers, width %d, %d heads",
-                   info->image_size, info->image_size, info->patch_size, info->image_layers,
-                   info->image_width, info->image_heads); /* fits */
+                   "%d x %d pixels, patches of %d; %d layers, width %d, %d heads", info->image_size,
+                   info->image_size, info->patch_size, info->image_layers, info->image_width,
+                   info->image_heads); /* fits */
     if (info->has_image != 0) {
         add_number(p, "image_size", "image tower", info->image_size, text);
         add_number(p, "patch_size", "", info->patch_size, NULL);

@@ -7,18 +7,18 @@
 #include "cli/progress.h"
 #include "stream/reader.h"
 
-#define CHUNK     256   /* lines encoded together: neighbours share their beginnings */
+#define CHUNK 256 /* lines encoded together: neighbours share their beginnings */
 #define LINE_MAX_BYTES 65536
-#define WAIT_MS   50    /* for further lines of a slow standard input */
+#define WAIT_MS 50 /* for further lines of a slow standard input */
 
 /* One chunk of lines. */
 typedef struct chunk {
     char        *lines[CHUNK];  /* owned */
     clipcu_error errors[CHUNK]; /* OK: the line can be encoded */
     int32_t      count, good;
-    const char  *texts[CHUNK];  /* (good) */
-    float       *embeddings;    /* (CHUNK, E) */
-    int32_t     *ids;           /* (ids_max): only whether a line fits is of interest */
+    const char  *texts[CHUNK]; /* (good) */
+    float       *embeddings;   /* (CHUNK, E) */
+    int32_t     *ids;          /* (ids_max): only whether a line fits is of interest */
     int32_t      ids_max;
 } chunk;
 
@@ -33,8 +33,8 @@ static clipcu_status add_line(const ccu_run *run, const char *line, size_t bytes
                               chunk *c, clipcu_error *error) {
     const int32_t at    = c->count;
     int32_t       count = 0;
-    c->errors[at] = (clipcu_error){ .code = CLIPCU_OK };
-    c->lines[at]  = ccu_strdup(too_long ? "" : line);
+    c->errors[at]       = (clipcu_error){ .code = CLIPCU_OK };
+    c->lines[at]        = ccu_strdup(too_long ? "" : line);
     if (c->lines[at] == NULL) {
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a line of text");
     }
@@ -64,8 +64,8 @@ static clipcu_status fill(const ccu_run *run, ccu_reader *reader, chunk *c, clip
                             strerror(reader->cause));
         }
         if (result != CCU_READER_LINE && result != CCU_READER_TOO_LONG) { return CLIPCU_OK; }
-        const clipcu_status status =
-            add_line(run, line, bytes, result == CCU_READER_TOO_LONG, c, error);
+        const clipcu_status status = add_line(run, line, bytes, result == CCU_READER_TOO_LONG, c,
+                                              error);
         if (status != CLIPCU_OK) { return status; }
     }
     return CLIPCU_OK;

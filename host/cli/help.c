@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS     80
+#define COLUMNS 80
 #define HELP_COLUMN 30 /* where the explanation of an option starts */
-#define WHOLE_MAX   40
+#define WHOLE_MAX 40
 
 void ccu_help_overview(ccu_buffer *out) {
     ccu_buffer_text(out, "clipcu: classify and embed pictures with words (CLIP)\n\n"
@@ -16,18 +16,17 @@ void ccu_help_overview(ccu_buffer *out) {
         ccu_buffer_format(out, "  %-10s %s\n", ccu_commands[i].name, ccu_commands[i].summary);
     }
     ccu_buffer_text(
-        out,
-        "  help       show this page, or that of a command: clipcu help classify\n\n"
-        "Examples:\n"
-        "  What is in this photo?\n"
-        "    clipcu classify photo.jpg --classes \"a cat,a dog,a boat\"\n\n"
-        "  Sort a folder of photos: one JSON line each\n"
-        "    clipcu classify photos/ --labels labels.txt --format jsonl -o results.jsonl\n\n"
-        "  Vectors for search or clustering, as a NumPy file\n"
-        "    clipcu embed photos/ -o vectors\n\n"
-        "Exit status: 0 all good, 1 the command line has to change, 2 some inputs failed,\n"
-        "3 the model cannot be opened or results cannot be written, 130 stopped by Ctrl-C.\n"
-        "clipcu --version shows the version.\n");
+        out, "  help       show this page, or that of a command: clipcu help classify\n\n"
+             "Examples:\n"
+             "  What is in this photo?\n"
+             "    clipcu classify photo.jpg --classes \"a cat,a dog,a boat\"\n\n"
+             "  Sort a folder of photos: one JSON line each\n"
+             "    clipcu classify photos/ --labels labels.txt --format jsonl -o results.jsonl\n\n"
+             "  Vectors for search or clustering, as a NumPy file\n"
+             "    clipcu embed photos/ -o vectors\n\n"
+             "Exit status: 0 all good, 1 the command line has to change, 2 some inputs failed,\n"
+             "3 the model cannot be opened or results cannot be written, 130 stopped by Ctrl-C.\n"
+             "clipcu --version shows the version.\n");
 }
 
 /* Breaks text into lines at spaces; the cursor stands at HELP_COLUMN. */

@@ -18,7 +18,7 @@ typedef struct typed {
     char        shown[64]; /* "--top" or "-k", for messages */
     const char *name;      /* not NUL-terminated */
     size_t      name_bytes;
-    const char *value;     /* behind = or a letter; NULL: the next word, if one is needed */
+    const char *value; /* behind = or a letter; NULL: the next word, if one is needed */
 } typed;
 
 const ccu_command *ccu_command_find(const char *name) {
@@ -57,8 +57,8 @@ static clipcu_status fail_unknown(const ccu_command *command, const typed *word,
     for (size_t i = 0; i < ccu_option_count; i++) {
         const ccu_option *option = &ccu_option_table[i];
         if (is_named(option, word)) {
-            return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "%s is no option of clipcu %s",
-                            word->shown, command->name);
+            return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "%s is no option of clipcu %s", word->shown,
+                            command->name);
         }
         const int32_t distance = ccu_suggest_distance(name, option->name);
         if ((option->commands & command->id) != 0 && option->type != CCU_OPTION_REFUSED &&
@@ -76,8 +76,8 @@ static clipcu_status fail_unknown(const ccu_command *command, const typed *word,
 
 static clipcu_status parse_number(const ccu_option *option, const char *shown, const char *value,
                                   int64_t *out, clipcu_error *error) {
-    char *end = NULL;
-    errno     = 0;
+    char *end              = NULL;
+    errno                  = 0;
     const long long number = strtoll(value, &end, 10);
     const bool      digits = (value[0] >= '0' && value[0] <= '9') || value[0] == '-';
     if (!digits || *end != '\0' || errno != 0 || number < option->min || number > option->max) {

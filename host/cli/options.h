@@ -18,35 +18,29 @@ enum {
 };
 
 /* Bits, so that an option can belong to several commands. */
-enum {
-    CCU_CLASSIFY = 1,
-    CCU_EMBED    = 2,
-    CCU_BANK     = 4,
-    CCU_INFO     = 8,
-    CCU_ALL      = 15
-};
+enum { CCU_CLASSIFY = 1, CCU_EMBED = 2, CCU_BANK = 4, CCU_INFO = 8, CCU_ALL = 15 };
 
 typedef struct ccu_command {
     const char *name;
-    unsigned    id;       /* 0: refused, not in this version */
+    unsigned    id; /* 0: refused, not in this version */
     const char *summary;
-    const char *usage;    /* lines behind "Usage: " */
+    const char *usage; /* lines behind "Usage: " */
     const char *details;
     const char *examples; /* lines */
 } ccu_command;
 
 /* What an option's argument is; also how it is stored at its offset. */
 typedef enum ccu_option_type {
-    CCU_OPTION_FLAG,    /* none; int32_t 1 */
-    CCU_OPTION_TEXT,    /* anything but nothing; const char * */
-    CCU_OPTION_NUMBER,  /* min .. max; int64_t */
-    CCU_OPTION_CHOICE,  /* one of choices; int32_t, its index */
-    CCU_OPTION_DEVICE,  /* auto, cpu, cuda, cuda:N; ccu_device_choice */
-    CCU_OPTION_REFUSED  /* designed, not in this version: refused by name */
+    CCU_OPTION_FLAG,   /* none; int32_t 1 */
+    CCU_OPTION_TEXT,   /* anything but nothing; const char * */
+    CCU_OPTION_NUMBER, /* min .. max; int64_t */
+    CCU_OPTION_CHOICE, /* one of choices; int32_t, its index */
+    CCU_OPTION_DEVICE, /* auto, cpu, cuda, cuda:N; ccu_device_choice */
+    CCU_OPTION_REFUSED /* designed, not in this version: refused by name */
 } ccu_option_type;
 
 typedef struct ccu_option {
-    const char        *name; /* without -- */
+    const char        *name;   /* without -- */
     char               letter; /* 0: none */
     ccu_option_type    type;
     const char        *argument; /* its name in --help; NULL: takes none */

@@ -41,7 +41,7 @@ const ccu_command ccu_commands[] = {
       "  clipcu embed --text captions.txt -o captions\n"
       "  clipcu embed photo.jpg\n" },
     { "bank", CCU_BANK, "encode class names once, for many runs of classify",
-      "clipcu bank (--classes A,B,.. | --labels FILE) [OPTIONS] -o FILE.safetensors\n",
+      "clipcu bank (--classes A,B,.. | --labels FILE) [OPTIONS] -o FILE\n",
       "A bank belongs to the model it was made with.\n",
       "  clipcu bank --labels birds.txt --templates openai80 -o birds.safetensors\n"
       "  clipcu classify photos/ --bank birds.safetensors\n" },

@@ -17,8 +17,9 @@ double ccu_progress_clock(void) {
 }
 
 void ccu_progress_open(ccu_progress *progress, const char *noun, int64_t total, bool visible) {
-    *progress = (ccu_progress){ .noun = noun, .total = total, .visible = visible,
-                                .started = ccu_progress_clock() };
+    *progress = (ccu_progress){
+        .noun = noun, .total = total, .visible = visible, .started = ccu_progress_clock()
+    };
 }
 
 static const char *plural(int64_t count) {
@@ -45,7 +46,7 @@ static void draw(ccu_progress *progress, double now) {
         (void)fprintf(stderr, " of %" PRId64, progress->total); /* as above */
     }
     (void)fprintf(stderr, " %s%s", progress->noun, plural(progress->done)); /* as above */
-    if (rate > 0.0) { (void)fprintf(stderr, ", %.1f/s", rate); } /* as above */
+    if (rate > 0.0) { (void)fprintf(stderr, ", %.1f/s", rate); }            /* as above */
     if (rate > 0.0 && progress->total > progress->done) {
         format_time((double)(progress->total - progress->done) / rate, left, sizeof left);
         (void)fprintf(stderr, ", %s left", left); /* as above */
@@ -74,7 +75,7 @@ void ccu_progress_clear(ccu_progress *progress) {
 }
 
 void ccu_progress_close(ccu_progress *progress, bool quiet) {
-    const double seconds = ccu_progress_clock() - progress->started;
+    const double seconds    = ccu_progress_clock() - progress->started;
     char         errors[48] = "";
     ccu_progress_clear(progress);
     if (quiet) { return; }

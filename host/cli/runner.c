@@ -45,7 +45,7 @@ static int64_t count_inputs(const ccu_arguments *arguments) {
     const double    started = ccu_progress_clock();
     ccu_source     *source  = NULL;
     ccu_source_item item;
-    int64_t         count   = 0;
+    int64_t         count = 0;
     for (int32_t i = 0; i < arguments->inputs_count; i++) {
         if (strcmp(arguments->inputs[i], "-") == 0) { return 0; }
     }
@@ -97,8 +97,8 @@ int ccu_runner_run(const ccu_run *run) {
     clipcu_error      error      = { .code = CLIPCU_OK };
     ccu_source       *source     = NULL;
     ccu_batch         batch      = { .items = NULL };
-    float            *embeddings = ccu_alloc_zeroed(
-        (size_t)info.batch_max, (size_t)info.embed_dim * sizeof *embeddings);
+    float            *embeddings = ccu_alloc_zeroed((size_t)info.batch_max,
+                                                    (size_t)info.embed_dim * sizeof *embeddings);
     ccu_progress      progress;
 
     ccu_interrupt_arm(run->interrupt, true);
@@ -106,12 +106,12 @@ int ccu_runner_run(const ccu_run *run) {
     clipcu_status status =
         embeddings == NULL
             ? ccu_fail(&error, CLIPCU_ERR_NOMEM, "no memory for %d embeddings", info.batch_max)
-            : ccu_batch_open(&(ccu_batch_options){
-                                 .count_max = info.batch_max,
-                                 .threads = (int32_t)run->arguments->threads,
-                                 .image_bytes = (size_t)info.image_size *
-                                                (size_t)info.image_size * 3,
-                                 .load = load, .context = run->engine },
+            : ccu_batch_open(&(ccu_batch_options){ .count_max   = info.batch_max,
+                                                   .threads     = (int32_t)run->arguments->threads,
+                                                   .image_bytes = (size_t)info.image_size *
+                                                                  (size_t)info.image_size * 3,
+                                                   .load    = load,
+                                                   .context = run->engine },
                              &batch, &error);
     if (status == CLIPCU_OK) {
         status = open_source(run->arguments, run->interrupt->wake[0], quiet ? NULL : warn,

@@ -9,8 +9,8 @@
 
 /* Writes the results of one batch, in the order of its items. embeddings (loaded, E): item i has
  * row items[i].row. */
-typedef clipcu_status (*ccu_take_fn)(void *context, const ccu_batch *batch,
-                                     const float *embeddings, clipcu_error *error);
+typedef clipcu_status (*ccu_take_fn)(void *context, const ccu_batch *batch, const float *embeddings,
+                                     clipcu_error *error);
 
 typedef struct ccu_run {
     clipcu_engine       *engine;

@@ -47,8 +47,8 @@ static clipcu_status read_templates(const char *name, ccu_vocabulary *out, clipc
 }
 
 int ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out) {
-    clipcu_error error = { .code = CLIPCU_OK };
-    *out               = (ccu_vocabulary){ .templates = NULL };
+    clipcu_error error   = { .code = CLIPCU_OK };
+    *out                 = (ccu_vocabulary){ .templates = NULL };
     clipcu_status status = arguments->labels != NULL
                                ? ccu_words_labels(arguments->labels, &out->labels, &error)
                                : ccu_words_classes(arguments->classes, &out->labels, &error);

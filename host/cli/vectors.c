@@ -92,10 +92,11 @@ clipcu_status ccu_vectors_flush(ccu_vectors *vectors, clipcu_error *error) {
 }
 
 clipcu_status ccu_vectors_close(ccu_vectors *vectors, bool complete, clipcu_error *error) {
-    const clipcu_status matrix =
-        vectors->to_files ? ccu_npy_close(&vectors->matrix, complete, error) : CLIPCU_OK;
-    const clipcu_status lines =
-        ccu_output_close(&vectors->lines, complete && matrix == CLIPCU_OK, error);
+    const clipcu_status matrix = vectors->to_files
+                                     ? ccu_npy_close(&vectors->matrix, complete, error)
+                                     : CLIPCU_OK;
+    const clipcu_status lines  = ccu_output_close(&vectors->lines, complete && matrix == CLIPCU_OK,
+                                                  error);
     ccu_buffer_free(&vectors->buffer);
     return matrix != CLIPCU_OK ? matrix : lines;
 }

@@ -12,9 +12,9 @@ typedef struct ccu_vectors {
     ccu_output  lines;  /* PREFIX.jsonl or standard output */
     ccu_npy     matrix; /* where there is a PREFIX */
     bool        to_files;
-    const char *key;    /* "path" or "text": what an input is called in a line */
+    const char *key; /* "path" or "text": what an input is called in a line */
     int32_t     columns;
-    int64_t     row;    /* of the next input */
+    int64_t     row; /* of the next input */
     ccu_buffer  buffer;
     char        lines_path[CCU_PATH_MAX], matrix_path[CCU_PATH_MAX];
 } ccu_vectors;

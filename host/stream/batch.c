@@ -14,9 +14,9 @@ clipcu_status ccu_batch_open(const ccu_batch_options *options, ccu_batch *batch,
     const size_t count_max = (size_t)options->count_max;
     assert(options->count_max > 0);
     assert(options->image_bytes > 0);
-    *batch         = (ccu_batch){ .options = *options };
-    batch->pixels  = ccu_alloc_zeroed(count_max, options->image_bytes);
-    batch->items   = ccu_alloc_zeroed(count_max, sizeof *batch->items);
+    *batch        = (ccu_batch){ .options = *options };
+    batch->pixels = ccu_alloc_zeroed(count_max, options->image_bytes);
+    batch->items  = ccu_alloc_zeroed(count_max, sizeof *batch->items);
     if (batch->pixels == NULL || batch->items == NULL) {
         ccu_batch_close(batch);
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a batch of %d pictures",
@@ -47,8 +47,8 @@ static void load_item(void *context, int32_t index) {
     ccu_batch_item *item  = &batch->items[index];
     if (item->error.code != CLIPCU_OK) { return; }
     uint8_t            *pixels = batch->pixels + (size_t)index * batch->options.image_bytes;
-    const clipcu_status status =
-        batch->options.load(batch->options.context, item->path, pixels, &item->error);
+    const clipcu_status status = batch->options.load(batch->options.context, item->path, pixels,
+                                                     &item->error);
     if (status != CLIPCU_OK && item->error.code == CLIPCU_OK) { item->error.code = status; }
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 
-#define BYTES_FIRST  4096
+#define BYTES_FIRST 4096
 #define FORMAT_BYTES 1024
 
 void ccu_buffer_free(ccu_buffer *buffer) {

@@ -13,9 +13,9 @@ static size_t next_code(const char *text, int32_t *code) {
         *code = first;
         return first == 0 ? 0 : 1;
     }
-    const size_t          bytes = strnlen(text, 4);
-    const utf8proc_ssize_t used =
-        utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)bytes, code);
+    const size_t           bytes = strnlen(text, 4);
+    const utf8proc_ssize_t used  = utf8proc_iterate((const utf8proc_uint8_t *)text,
+                                                    (utf8proc_ssize_t)bytes, code);
     if (used < 1) {
         *code = -1;
         return 1;

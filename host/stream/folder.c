@@ -155,8 +155,8 @@ bool ccu_folder_next(ccu_folder *folder, const char **path, clipcu_error *error)
         if (listing->path_bytes + bytes + 2 > sizeof folder->path) {
             folder->path[listing->path_bytes] = '\0';
             (void)ccu_fail(error, CLIPCU_ERR_LIMIT,
-                           "%.100s...: a path in it is longer than %d bytes",
-                           folder->path, CCU_PATH_MAX - 2);
+                           "%.100s...: a path in it is longer than %d bytes", folder->path,
+                           CCU_PATH_MAX - 2);
             return true;
         }
         memcpy(folder->path + listing->path_bytes, entry + 1, bytes + 1);

@@ -14,10 +14,10 @@
 #define CCU_FOLDER_DEPTH 64
 
 typedef struct ccu_listing {
-    char   *names;      /* owned: for each entry 'd' or 'f', its name, NUL */
-    char  **entries;    /* owned (count): into names, sorted by name */
-    size_t  count, next;
-    size_t  path_bytes; /* length of the folder's path, with the slash at its end */
+    char  *names;   /* owned: for each entry 'd' or 'f', its name, NUL */
+    char **entries; /* owned (count): into names, sorted by name */
+    size_t count, next;
+    size_t path_bytes; /* length of the folder's path, with the slash at its end */
 } ccu_listing;
 
 typedef struct ccu_folder {

@@ -63,8 +63,7 @@ clipcu_status ccu_npy_close(ccu_npy *npy, bool complete, clipcu_error *error) {
     char header[CCU_NPY_HEADER_BYTES];
     if (npy->output.fd < 0) { return CLIPCU_OK; }
     ccu_npy_header(npy->rows, npy->columns, header);
-    const clipcu_status status =
-        ccu_output_patch(&npy->output, 0, header, sizeof header, error);
+    const clipcu_status status = ccu_output_patch(&npy->output, 0, header, sizeof header, error);
     const clipcu_status closed = ccu_output_close(&npy->output, complete && status == CLIPCU_OK,
                                                   error);
     return status != CLIPCU_OK ? status : closed;

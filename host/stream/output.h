@@ -9,12 +9,12 @@
 #include "base/file.h"
 
 typedef struct ccu_output {
-    int        fd;          /* -1: closed */
-    bool       atomic;      /* written to writer.part, renamed at the end */
-    bool       broken_pipe; /* the reader has gone: no one is left to be told */
-    uint64_t   bytes;       /* written so far */
-    const char *name;       /* borrowed; "standard output" or the path */
-    ccu_writer writer;
+    int         fd;          /* -1: closed */
+    bool        atomic;      /* written to writer.part, renamed at the end */
+    bool        broken_pipe; /* the reader has gone: no one is left to be told */
+    uint64_t    bytes;       /* written so far */
+    const char *name;        /* borrowed; "standard output" or the path */
+    ccu_writer  writer;
 } ccu_output;
 
 /* path NULL or "-" is standard output. IO if it cannot be written, LIMIT for a long path.

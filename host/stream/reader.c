@@ -19,8 +19,7 @@ clipcu_status ccu_reader_open(const char *path, size_t line_max, int wake_fd, cc
     *reader = (ccu_reader){ .fd = -1, .wake_fd = wake_fd, .first = true };
     /* One byte for the LF, one for the CR, one for the NUL of a last line without LF. */
     const size_t bytes_max = line_max + 3 > READ_BYTES ? line_max + 3 : READ_BYTES;
-    const int    fd        = path == NULL ? STDIN_FILENO
-                                          : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int    fd = path == NULL ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     }
@@ -60,8 +59,8 @@ static ccu_reader_result fill(ccu_reader *reader, int wait_ms) {
         if (ready < 0 && errno == EINTR) { continue; }
         if (ready == 0) { return CCU_READER_LATER; }
         if (ready > 0 && fds[1].revents != 0) { return CCU_READER_END; }
-        const ssize_t got =
-            read(reader->fd, reader->data + reader->end, reader->bytes_max - 1 - reader->end);
+        const ssize_t got = read(reader->fd, reader->data + reader->end,
+                                 reader->bytes_max - 1 - reader->end);
         if (got < 0 && (errno == EINTR || errno == EAGAIN)) { continue; }
         if (got < 0) {
             reader->cause = errno;

@@ -6,15 +6,15 @@
 
 #include "stream/escape.h"
 
-#define BAR_CELLS         20
+#define BAR_CELLS 20
 #define LABEL_COLUMNS_MAX 40
-#define DIGITS            6 /* significant ones: f32 cosines of two machines differ behind them */
+#define DIGITS 6 /* significant ones: f32 cosines of two machines differ behind them */
 
-#define CODE_BOLD  "\033[1m"
-#define CODE_DIM   "\033[2m"
-#define CODE_RED   "\033[31m"
+#define CODE_BOLD "\033[1m"
+#define CODE_DIM "\033[2m"
+#define CODE_RED "\033[31m"
 #define CODE_GREEN "\033[32m"
-#define CODE_NONE  "\033[0m"
+#define CODE_NONE "\033[0m"
 
 static void code(const ccu_sink *sink, ccu_buffer *buffer, const char *escape) {
     if (sink->colour) { ccu_buffer_text(buffer, escape); }
@@ -72,17 +72,18 @@ static void add_csv(const ccu_sink *sink, const ccu_result *result, ccu_buffer *
                           DIGITS, (double)result->scores[i].cosine);
     }
     ccu_buffer_text(buffer, ",");
-    if (result->error != NULL) { ccu_escape_csv(buffer, ccu_sink_bare_error(result->path, result->error)); }
+    if (result->error != NULL) {
+        ccu_escape_csv(buffer, ccu_sink_bare_error(result->path, result->error));
+    }
     ccu_buffer_text(buffer, "\n");
 }
 
 /* A bar of BAR_CELLS cells, in eighths of a cell where the terminal can show them. */
 static void add_bar(const ccu_sink *sink, float share, ccu_buffer *buffer) {
-    static const char *const eighths[8] = { "",  "▏", "▎", "▍",
-                                            "▌", "▋", "▊", "▉" };
-    const float   clipped = share > 1.0f ? 1.0f : share > 0.0f ? share : 0.0f;
-    const int32_t filled  = (int32_t)(clipped * (8 * BAR_CELLS) + 0.5f);
-    int32_t       used    = 0;
+    static const char *const eighths[8] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+    const float              clipped    = share > 1.0f ? 1.0f : share > 0.0f ? share : 0.0f;
+    const int32_t            filled     = (int32_t)(clipped * (8 * BAR_CELLS) + 0.5f);
+    int32_t                  used       = 0;
     for (; used < filled / 8; used++) { ccu_buffer_text(buffer, sink->unicode ? "█" : "#"); }
     if (sink->unicode && filled % 8 != 0) {
         ccu_buffer_text(buffer, eighths[filled % 8]);

@@ -125,7 +125,7 @@ static bool open_input(ccu_source *source, const char *input, ccu_source_item *i
 
 ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_item *item) {
     for (;;) {
-        item->path = NULL;
+        item->path  = NULL;
         item->error = (clipcu_error){ .code = CLIPCU_OK };
         if (source->list.fd >= 0) {
             const ccu_source_result result = next_in_list(source, wait_ms, item);

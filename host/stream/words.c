@@ -75,9 +75,7 @@ static clipcu_status cut_classes(ccu_words *words, clipcu_error *error) {
         if (comma != NULL) { *comma = '\0'; }
         at += strspn(at, " \t");
         size_t bytes = strlen(at);
-        while (bytes > 0 && (at[bytes - 1] == ' ' || at[bytes - 1] == '\t')) {
-            at[--bytes] = '\0';
-        }
+        while (bytes > 0 && (at[bytes - 1] == ' ' || at[bytes - 1] == '\t')) { at[--bytes] = '\0'; }
         if (bytes == 0) {
             return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
                             "--classes: name %d is empty; expected names parted by commas, like "
