@@ -244,7 +244,8 @@ typedef struct clipcu_bank clipcu_bank;
 
 /* Encode count class names.
  *
- *   labels     non-empty texts; duplicates are refused by name.
+ *   labels     non-empty texts. One that stands twice makes two equal rows, which share their
+ *              probability (CLIP's own 1000 ImageNet names hold two such pairs).
  *   templates  each holds exactly one {}; NULL with 0: "a photo of a {}."
  *
  * With several templates each prompt's embedding is normalised, the mean over templates is

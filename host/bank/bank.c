@@ -2,44 +2,17 @@
 #include "bank/bank.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-/* A label with its number, to find duplicates by sorting. */
-typedef struct numbered_label {
-    const char *text;
-    int32_t     index;
-} numbered_label;
-
-static int compare_labels(const void *a, const void *b) {
-    const numbered_label *x = a, *y = b;
-    const int             order = strcmp(x->text, y->text);
-    if (order != 0) { return order; }
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
 static clipcu_status check_labels(const char *const *labels, int32_t K, clipcu_error *error) {
-    clipcu_status   status = CLIPCU_OK;
-    numbered_label *sorted = ccu_alloc((size_t)K * sizeof *sorted);
-    if (sorted == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %d labels", K); }
-    for (int32_t i = 0; i < K && status == CLIPCU_OK; i++) {
+    for (int32_t i = 0; i < K; i++) {
         if (labels[i] == NULL || labels[i][strspn(labels[i], " \t")] == '\0') {
-            status = ccu_fail(error, CLIPCU_ERR_ARGUMENT, "label %d is empty", i + 1);
-        }
-        sorted[i] = (numbered_label){labels[i], i};
-    }
-    if (status == CLIPCU_OK) { qsort(sorted, (size_t)K, sizeof *sorted, compare_labels); }
-    for (int32_t i = 1; i < K && status == CLIPCU_OK; i++) {
-        if (strcmp(sorted[i - 1].text, sorted[i].text) == 0) {
-            status = ccu_fail(error, CLIPCU_ERR_ARGUMENT,
-                              "label \"%.200s\" stands twice: as number %d and as number %d",
-                              sorted[i].text, sorted[i - 1].index + 1, sorted[i].index + 1);
+            return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "label %d is empty", i + 1);
         }
     }
-    ccu_free(sorted);
-    return status;
+    return CLIPCU_OK;
 }
 
 clipcu_status ccu_bank_create(const char *const *labels, int32_t K, int32_t E, clipcu_bank **out,

@@ -16,8 +16,7 @@ struct clipcu_bank {
     float   *rows;        /* (K, E) unit rows */
 };
 
-/* An empty bank for these labels, rows zeroed. ARGUMENT for an empty label or one that stands
- * twice; FORMAT for invalid UTF-8; NOMEM. */
+/* An empty bank for these labels, rows zeroed. ARGUMENT for an empty label; NOMEM. */
 clipcu_status ccu_bank_create(const char *const *labels, int32_t K, int32_t E, clipcu_bank **out,
                               clipcu_error *error);
 
