@@ -31,13 +31,23 @@ void st_tensor_reset(st_tensor *tensor, const char *dtype, int32_t rank, const i
     }
 }
 
+/* A name that does not fit is a mistake in the test: it must not be cut silently. */
+static void set_name(st_tensor *tensor, const char *name) {
+    const size_t bytes = strlen(name) + 1;
+    if (bytes > sizeof tensor->name) {
+        fprintf(stderr, "st_model: name too long: %s\n", name);
+        exit(1);
+    }
+    memcpy(tensor->name, name, bytes);
+}
+
 st_tensor *st_model_add(st_model *model, const char *name, const char *dtype,
                         const int64_t *dims) {
     int32_t    rank   = 0;
     st_tensor *tensor = &model->tensors[model->count++];
     while (dims[rank] != 0) { rank++; }
     memset(tensor, 0, sizeof *tensor);
-    (void)snprintf(tensor->name, sizeof tensor->name, "%s", name);
+    set_name(tensor, name);
     st_tensor_reset(tensor, dtype, rank, dims);
     return tensor;
 }
@@ -62,7 +72,7 @@ void st_model_free(st_model *model) {
 }
 
 static void add(st_model *model, const char *prefix, const char *name, int64_t a, int64_t b) {
-    char          whole[128];
+    char          whole[256];
     const int64_t dims[3] = { a, b, 0 };
     (void)snprintf(whole, sizeof whole, "%s%s", prefix, name);
     (void)st_model_add(model, whole, "F32", dims);
