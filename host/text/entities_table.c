@@ -1,6 +1,7 @@
-/* HTML's named character references, sorted by name. Made by tests/golden/make_entities.py
- * from Python's html.entities (the WHATWG list); do not edit. "Aacute C1": the semicolon may be
- * missing; "Abreve; 102": it may not; values are code points in hexadecimal. */
+/* HTML's named character references, sorted by name. Made by
+ * tests/golden/make_entities.py from Python's html.entities (the WHATWG list); do not edit.
+ * "Aacute C1": the semicolon may be missing; "Abreve; 102": it may not; values are code points in
+ * hexadecimal. */
 #include "text/entities.h"
 
 /* clang-format off */

@@ -208,7 +208,7 @@ static clipcu_status add_alphabet(ccu_names *names, char **pool, clipcu_error *e
 static clipcu_status add_all_names(ccu_names *names, lines in, int32_t merges, char *pool,
                                    clipcu_error *error) {
     clipcu_status status = add_alphabet(names, &pool, error);
-    ccu_name      line, left, right;
+    ccu_name      line   = { 0 }, left, right;
     for (int32_t i = 0; i < merges && status == CLIPCU_OK; i++) {
         (void)next_line(&in, &line); /* they were counted */
         if (!ccu_vocab_part(line.text, line.bytes, &left, &right)) {

@@ -7,9 +7,10 @@ import html.entities
 
 WIDTH = 100
 
-HEAD = """/* HTML's named character references, sorted by name. Made by tests/golden/make_entities.py
- * from Python's html.entities (the WHATWG list); do not edit. "Aacute C1": the semicolon may be
- * missing; "Abreve; 102": it may not; values are code points in hexadecimal. */
+HEAD = """/* HTML's named character references, sorted by name. Made by
+ * tests/golden/make_entities.py from Python's html.entities (the WHATWG list); do not edit.
+ * "Aacute C1": the semicolon may be missing; "Abreve; 102": it may not; values are code points in
+ * hexadecimal. */
 #include "text/entities.h"
 
 /* clang-format off */
