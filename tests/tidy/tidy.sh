@@ -32,8 +32,8 @@ check_ops() {
     }' host/ops/ops.h | while read -r line op; do
         test -f "host/ops/$op.c" ||
             echo "host/ops/ops.h:$line: op-file: $op has no file host/ops/$op.c"
-        grep -rqw -e "$op" -e "ccu_$op" tests/agree 2>/dev/null ||
-            echo "host/ops/ops.h:$line: op-test: no test in tests/agree mentions $op"
+        grep -rqE -e "->$op\(" tests/agree tests/support 2>/dev/null ||
+            echo "host/ops/ops.h:$line: op-test: no agree case calls ops->$op"
     done
 }
 
