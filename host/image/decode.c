@@ -1,9 +1,10 @@
 /* Which decoder a file belongs to, and what a file is that none of them takes; see image.h. */
+#include "image/decode.h"
+
 #include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "image/decode.h"
 #include "image/exif.h"
 
 typedef clipcu_status (*decode_fn)(const ccu_source *source, ccu_image *out, clipcu_error *error);

@@ -1,6 +1,6 @@
 /* Made by make_image_golden.py with Pillow 13.0.0 (libjpeg-turbo 3.2.0). CRC-32 of RGB bytes. */
-#ifndef CCU_TESTS_IMAGE_GOLDEN_H
-#define CCU_TESTS_IMAGE_GOLDEN_H
+#ifndef CCU_GOLDEN_IMAGE_GOLDEN_H
+#define CCU_GOLDEN_IMAGE_GOLDEN_H
 
 #include <stdint.h>
 

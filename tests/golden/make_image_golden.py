@@ -145,7 +145,7 @@ def make_png(files):
 
 def exif_block(orientation, order, kind=3):
     e = {"II": "<", "MM": ">"}[order]
-    value = struct.pack(e + ("HH" if kind == 3 else "I"), *((orientation, 0)[: 2 if kind == 3 else 1]))
+    value = struct.pack(e + ("I" if kind == 4 else "H"), orientation).ljust(4, b"\0")
     entries = [struct.pack(e + "HHI4s", 0x010F, 2, 4, b"abc\0"),
                struct.pack(e + "HHI4s", 0x0112, kind, 1, value)]
     head = order.encode() + struct.pack(e + "HI", 42, 8)
@@ -235,8 +235,8 @@ def make_bmp(files):
         palette = colours[: 2 if bits == 1 else 16].tobytes()
         index = rng.integers(0, 2 if bits == 1 else 16, (5, 16))
         per = 8 // bits
-        packed = sum(index[:, i::per] << (bits * (per - 1 - i)) for i in range(per)).astype(np.uint8)
-        rows = b"".join(r.tobytes().ljust((len(r) + 3) // 4 * 4, b"\0") for r in packed)
+        packed = sum(index[:, i::per] << (bits * (per - 1 - i)) for i in range(per))
+        rows = b"".join(bytes(r.tolist()).ljust((len(r) + 3) // 4 * 4, b"\0") for r in packed)
         files[f"bmp_{bits}_palette.bmp"] = bmp(16, 5, bits, rows, palette)
         files[f"bmp_{bits}_down.bmp"] = bmp(16, 5, bits, rows, palette, down=True)
     words = np.arange(1 << 16, dtype="<u2")[:: 1 << 5]
@@ -299,8 +299,8 @@ def main():
                          f"0x{crc(image.resize((tw, th), how)):08x}u }},")
     text = f"""/* Made by make_image_golden.py with Pillow {PIL.__version__} (libjpeg-turbo \
 {features.version("libjpeg_turbo")}). CRC-32 of RGB bytes. */
-#ifndef CCU_TESTS_IMAGE_GOLDEN_H
-#define CCU_TESTS_IMAGE_GOLDEN_H
+#ifndef CCU_GOLDEN_IMAGE_GOLDEN_H
+#define CCU_GOLDEN_IMAGE_GOLDEN_H
 
 #include <stdint.h>
 
