@@ -4,8 +4,8 @@
  *   3. words to ids             bpe.c
  * With Hugging Face's rule, added tokens are cut out before 1 (those not normalised) and between 1
  * and 2 (the others); with OpenAI's rule, splitting finds the two special tokens. open_clip spells
- * these <start_of_text> and <end_of_text>, so that "<|endoftext|>" in a text is ordinary there; that
- * difference is not followed. */
+ * these <start_of_text> and <end_of_text>, so that "<|endoftext|>" in a text is ordinary there;
+ * that difference is not followed. */
 #include "text/tokenizer.h"
 
 #include <assert.h>
