@@ -116,6 +116,9 @@ int ccu_session_bank(clipcu_engine *engine, const ccu_vocabulary *vocabulary, cl
     const clipcu_status status = clipcu_bank_build(
         engine, (const char *const *)vocabulary->labels.items, vocabulary->labels.count,
         vocabulary->templates, vocabulary->templates_count, out, &error);
-    if (status != CLIPCU_OK) { ccu_report("%s", error.text); }
+    if (status != CLIPCU_OK) {
+        ccu_report("%s%s", error.text,
+                   status == CLIPCU_ERR_LIMIT ? " (--truncate cuts what is too long)" : "");
+    }
     return exit_of_words(status);
 }
