@@ -24,8 +24,9 @@ typedef int32_t  ccu_lanes_i32 __attribute__((vector_size(4 * CCU_LANES)));
 typedef uint32_t ccu_lanes_u32 __attribute__((vector_size(4 * CCU_LANES)));
 typedef uint16_t ccu_lanes_u16 __attribute__((vector_size(2 * CCU_LANES)));
 
+/* value - 0 is value, also for -0, so this compiles to one broadcast (0 + value would not). */
 static inline ccu_lanes ccu_lanes_set(float value) {
-    return (ccu_lanes){ 0 } + value;
+    return value - (ccu_lanes){ 0 };
 }
 
 static inline ccu_lanes ccu_lanes_load(const float *from) {
