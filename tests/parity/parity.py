@@ -85,8 +85,9 @@ def compare(precision, got, want, layers):
     """One row of the table."""
     if got.shape != want.shape:
         return {"error": f"shape {got.shape}, expected {want.shape}", "good": False}
-    cosine = float(np.min(np.sum(got.astype(np.float64) * want, axis=1)
-                          / np.linalg.norm(got, axis=1) / np.linalg.norm(want, axis=1)))
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    norms = np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1)
+    cosine = float(np.min(np.sum(got * want, axis=1) / norms))
     off = float(np.max(np.abs(got - want)))
     bound = 2e-6 * layers**0.5 if precision == "f32" else None
     good = cosine >= COSINES[precision] and (bound is None or off <= bound)
