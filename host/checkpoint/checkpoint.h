@@ -82,7 +82,8 @@ typedef struct ccu_checkpoint {
     ccu_text_tensors  text;
     float             logit_scale; /* exp of the stored value; exp(ln(1/0.07)) if a single tower
                                       file holds none */
-    uint64_t          fingerprint; /* of names, shapes and contents of the tensors in use */
+    uint64_t          fingerprint; /* of roles, shapes and sampled contents of the tensors in use
+                                      and what else decides an embedding: see fingerprint.h */
     int64_t           parameters;  /* numbers in the tensors in use */
     const char       *layout;      /* "huggingface" or "open_clip" */
     void             *files;       /* owned: mapped shards and their headers */

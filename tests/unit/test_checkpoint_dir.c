@@ -265,7 +265,7 @@ static uint64_t fingerprint_of(fixture *f) {
 }
 
 /* One changed byte of any tensor changes it (all are small enough to be read whole), and so does a
- * dtype, an activation or the scale; the order of the tensors does not. */
+ * dtype or the scale; the order of the tensors does not. */
 static void fingerprint_covers_everything(void **state) {
     fixture *f = *state;
     start(f);
@@ -284,11 +284,63 @@ static void fingerprint_covers_everything(void **state) {
     f->model.tensors[40] = swap;
     assert_true(fingerprint_of(f) == plain);
     st_tensor *proj = st_model_find(&f->model, "visual_projection.weight");
+    st_tensor_reset(proj, "F16", 2, proj->shape); /* the same bytes as two dtypes */
     memset(proj->data, 0, proj->bytes);
-    const uint64_t zero = fingerprint_of(f);
-    st_tensor_reset(proj, "F16", 2, proj->shape);
+    const uint64_t half = fingerprint_of(f);
+    st_tensor_reset(proj, "BF16", 2, proj->shape);
     memset(proj->data, 0, proj->bytes);
-    assert_true(fingerprint_of(f) != zero);
+    assert_true(fingerprint_of(f) != half);
+}
+
+/* Of a tensor of 6400 bytes, 66 blocks of 64 are read: byte 80 lies between the first two. */
+static void fingerprint_samples_large_tensors(void **state) {
+    static const int64_t shape[2] = { 200, ST_TEXT_WIDTH };
+    fixture             *f        = *state;
+    start(f);
+    st_dir_write_text(&f->dir, "config.json",
+                      "{\"model_type\":\"clip_text_model\",\"hidden_size\":8,"
+                      "\"intermediate_size\":16,\"num_attention_heads\":2,"
+                      "\"num_hidden_layers\":3,\"vocab_size\":200,"
+                      "\"max_position_embeddings\":6,\"eos_token_id\":2,"
+                      "\"projection_dim\":10}");
+    st_tensor *tokens =
+        st_model_find(&f->model, "text_model.embeddings.token_embedding.weight");
+    st_tensor_reset(tokens, NULL, 2, shape);
+    assert_int_equal(tokens->bytes, 6400);
+    const uint64_t plain     = fingerprint_of(f);
+    const size_t   sampled[] = { 0, 63, 97, 160, 6336, 6399 };
+    for (size_t i = 0; i < sizeof sampled / sizeof sampled[0]; i++) {
+        tokens->data[sampled[i]] ^= 1;
+        if (fingerprint_of(f) == plain) { fail_msg("byte %zu is not sampled", sampled[i]); }
+        tokens->data[sampled[i]] ^= 1;
+    }
+    tokens->data[80] ^= 1;
+    assert_true(fingerprint_of(f) == plain);
+}
+
+/* The same tensors compute something else: heads, activation, epsilon, pooled id. */
+static void fingerprint_covers_the_configuration(void **state) {
+    static const char *const variants[] = {
+        "\"num_attention_heads\":2", "\"num_attention_heads\":4",
+        "\"num_attention_heads\":2,\"hidden_act\":\"gelu\"",
+        "\"num_attention_heads\":2,\"layer_norm_eps\":1e-6",
+        "\"num_attention_heads\":2,\"eos_token_id\":7",
+    };
+    enum { VARIANTS = sizeof variants / sizeof variants[0] };
+    fixture *f = *state;
+    uint64_t seen[VARIANTS];
+    char     text[512];
+    start(f);
+    for (int i = 0; i < VARIANTS; i++) {
+        (void)snprintf(text, sizeof text,
+                       "{\"model_type\":\"clip_text_model\",\"hidden_size\":8,"
+                       "\"intermediate_size\":16,\"num_hidden_layers\":3,\"vocab_size\":11,"
+                       "\"max_position_embeddings\":6,\"projection_dim\":10,%s%s}",
+                       variants[i], i == VARIANTS - 1 ? "" : ",\"eos_token_id\":2");
+        st_dir_write_text(&f->dir, "config.json", text);
+        seen[i] = fingerprint_of(f);
+        for (int j = 0; j < i; j++) { assert_true(seen[i] != seen[j]); }
+    }
 }
 
 /* ---- elements ------------------------------------------------------------------------------- */
@@ -341,6 +393,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(says_what_is_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(finds_the_preprocessor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fingerprint_covers_everything, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(fingerprint_samples_large_tensors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(fingerprint_covers_the_configuration, set_up, tear_down),
         cmocka_unit_test(converts_to_f32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
