@@ -5,7 +5,8 @@
 # ---- Help and version ---------------------------------------------------------------------------
 run --version
 exits 0 "--version"
-version=$(sed -n 's/^#define CLIPCU_VERSION_[A-Z]* //p' "$CLIPCU_SOURCE/include/clipcu.h" | paste -sd.)
+header=$CLIPCU_SOURCE/include/clipcu.h
+version=$(sed -n 's/^#define CLIPCU_VERSION_[A-Z]* //p' "$header" | paste -sd.)
 test "$(cat out)" = "clipcu $version"
 report $? "--version is the header's"
 
