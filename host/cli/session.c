@@ -53,6 +53,12 @@ int ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out) 
                                ? ccu_words_labels(arguments->labels, &out->labels, &error)
                                : ccu_words_classes(arguments->classes, &out->labels, &error);
     if (status == CLIPCU_OK) { status = read_templates(arguments->templates, out, &error); }
+    const char *repeated = status == CLIPCU_OK ? ccu_words_repeated(&out->labels) : NULL;
+    if (repeated != NULL && arguments->quiet == 0) {
+        ccu_report("warning: %s: the class \"%s\" is given twice; equal classes share their "
+                   "probability",
+                   arguments->labels != NULL ? arguments->labels : "--classes", repeated);
+    }
     if (status != CLIPCU_OK) {
         ccu_vocabulary_free(out);
         ccu_report("%s", error.text);

@@ -13,23 +13,18 @@ static int compare_words(const void *a, const void *b) {
     return strcmp(*left, *right);
 }
 
-/* Found here and not only by the bank, because a mistake in a list should not wait for the model
- * to open. */
-static clipcu_status check_unique(const char *name, const ccu_words *words, clipcu_status code,
-                                  clipcu_error *error) {
-    const size_t  count  = (size_t)words->count;
-    clipcu_status status = CLIPCU_OK;
-    const char  **sorted = ccu_alloc(count * sizeof *sorted);
-    if (sorted == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory", name); }
+const char *ccu_words_repeated(const ccu_words *words) {
+    const size_t count    = (size_t)words->count;
+    const char  *repeated = NULL;
+    const char **sorted   = ccu_alloc(count * sizeof *sorted);
+    if (sorted == NULL) { return NULL; }
     for (size_t i = 0; i < count; i++) { sorted[i] = words->items[i]; }
     qsort(sorted, count, sizeof *sorted, compare_words);
-    for (size_t i = 1; i < count && status == CLIPCU_OK; i++) {
-        if (strcmp(sorted[i - 1], sorted[i]) == 0) {
-            status = ccu_fail(error, code, "%s: the class \"%s\" is given twice", name, sorted[i]);
-        }
+    for (size_t i = 1; i < count && repeated == NULL; i++) {
+        if (strcmp(sorted[i - 1], sorted[i]) == 0) { repeated = sorted[i]; }
     }
     ccu_free((void *)sorted);
-    return status;
+    return repeated;
 }
 
 void ccu_words_free(ccu_words *words) {
@@ -61,9 +56,8 @@ static clipcu_status finish(clipcu_status status, ccu_words *words, ccu_words *o
 }
 
 clipcu_status ccu_words_labels(const char *path, ccu_words *out, clipcu_error *error) {
-    ccu_words     words  = { .items = NULL };
-    clipcu_status status = read_words(path, &words, error);
-    if (status == CLIPCU_OK) { status = check_unique(path, &words, CLIPCU_ERR_FORMAT, error); }
+    ccu_words           words  = { .items = NULL };
+    const clipcu_status status = read_words(path, &words, error);
     return finish(status, &words, out);
 }
 
@@ -102,9 +96,6 @@ clipcu_status ccu_words_classes(const char *text, ccu_words *out, clipcu_error *
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "--classes: no memory for %zu names", count);
     }
     status = cut_classes(&words, error);
-    if (status == CLIPCU_OK) {
-        status = check_unique("--classes", &words, CLIPCU_ERR_ARGUMENT, error);
-    }
     return finish(status, &words, out);
 }
 

@@ -15,13 +15,15 @@ typedef struct ccu_words {
 /* Harmless on a zeroed one. */
 void ccu_words_free(ccu_words *words);
 
-/* Class names of a file, one per line (see ccu_lines_read). FORMAT if there are none or one stands
- * there twice. */
+/* Class names of a file, one per line (see ccu_lines_read). FORMAT if there are none. */
 clipcu_status ccu_words_labels(const char *path, ccu_words *out, clipcu_error *error);
 
-/* Class names parted by commas; spaces around them are dropped. ARGUMENT if one is empty or given
- * twice. */
+/* Class names parted by commas; spaces around them are dropped. ARGUMENT if one is empty. */
 clipcu_status ccu_words_classes(const char *text, ccu_words *out, clipcu_error *error);
+
+/* A name that stands there more than once, or NULL. Allowed (CLIP's own 1000 ImageNet names hold
+ * two such pairs), but worth a word: equal classes share their probability. */
+const char *ccu_words_repeated(const ccu_words *words);
 
 /* Prompt templates of a file, one per line, each with one {}. FORMAT. */
 clipcu_status ccu_words_templates(const char *path, ccu_words *out, clipcu_error *error);
