@@ -1,9 +1,10 @@
 # Counts test cases in the JUnit file that ctest writes; called by tests/run.sh.
 #
 # A cmocka program says how many of its cases passed, were skipped or failed, and counts as many;
-# any other test counts as one. What did not run counts as failed unless it was skipped on purpose.
-# Each reason for a skip is printed, so that none goes unnoticed. The last line is
-# "N passed, N failed, N skipped"; the exit status is 1 if anything failed or nothing ran.
+# any other test counts as one, and one skip for each reason that it prints. What did not run counts
+# as failed unless it was skipped on purpose. Each reason for a skip is printed, so that none goes
+# unnoticed. The last line is "N passed, N failed, N skipped"; the exit status is 1 if anything
+# failed or nothing ran.
 
 function unescape(text) {
     gsub(/&lt;/, "<", text)
@@ -13,9 +14,10 @@ function unescape(text) {
     return text
 }
 
-# The N of "[  PASSED  ] N test(s)": cmocka's closing lines.
+# The N of "[  PASSED  ] N test(s)", "[  FAILED  ] name: N test(s)": cmocka's closing lines.
 function cases(line) {
-    sub(/^[^\]]*\] */, "", line)
+    sub(/ test\(s\).*/, "", line)
+    sub(/.*[ \]]/, "", line)
     return line + 0
 }
 
@@ -35,9 +37,9 @@ function cases(line) {
 
 { sub(/^[ \t]*<system-out>/, "") }
 
-/^\[  PASSED  \] [0-9]+ test/ { told_passed += cases($0) }
-/^\[  SKIPPED \] [0-9]+ test/ { told_skipped += cases($0) }
-/^\[  FAILED  \] [0-9]+ test/ { told_failed += cases($0) }
+/^\[  PASSED  \] .*[0-9]+ test\(s\)/ { told_passed += cases($0) }
+/^\[  SKIPPED \] .*[0-9]+ test\(s\)/ { told_skipped += cases($0) }
+/^\[  FAILED  \] .*[0-9]+ test\(s\)/ { told_failed += cases($0) }
 
 /^ *SKIPPED: / {
     line = unescape($0)
@@ -55,7 +57,10 @@ function cases(line) {
         print name ": failed cases, yet the program returned 0"
         failed += told_failed
     } else if (status == "run") {
-        if (told_passed + told_skipped == 0) { passed++ }
+        if (told_passed + told_skipped == 0) {
+            passed++
+            skipped += reasons
+        }
     } else if (status == "disabled" || on_purpose) {
         skipped++
         if (reasons == 0) { print name ": SKIPPED without a reason" }

@@ -3,7 +3,6 @@
 # writes them.
 set -eu
 summary=$(dirname "$0")/../summary.awk
-failed=0
 
 # counts STATUS LAST_LINE: standard input, put into a JUnit frame, gives that status and last line
 counts() {
@@ -13,7 +12,7 @@ counts() {
     if test "$status" != "$1" || test "$(echo "$text" | tail -n 1)" != "$2"; then
         echo "FAILED: expected status $1 and '$2', found status $status and:"
         echo "$text"
-        failed=1
+        return 1 # ends the script: it is the last command of a pipe, under set -e
     fi
 }
 
@@ -38,6 +37,12 @@ echo hello | test_case script run '' | counts 0 '1 passed, 0 failed, 0 skipped'
 { cmocka 3 0 0 | test_case a run ''; cmocka 4 2 0 | test_case b run ''; } |
     counts 0 '7 passed, 0 failed, 2 skipped'
 cmocka 3 0 2 | test_case a fail '' | counts 1 '3 passed, 2 failed, 0 skipped'
+printf '[  PASSED  ] 3 test(s).\n[  SKIPPED ] tests: 2 test(s), listed below:\n' |
+    test_case newer_cmocka run '' | counts 0 '3 passed, 0 failed, 2 skipped'
+printf '[  PASSED  ] 3 test(s).\n[  FAILED  ] tests: 1 test(s), listed below:\n' |
+    test_case newer_cmocka fail '' | counts 1 '3 passed, 1 failed, 0 skipped'
+printf 'ok\nSKIPPED: this\nok\nSKIPPED: that\n' | test_case script run '' |
+    counts 0 '1 passed, 0 failed, 2 skipped'
 echo crashed | test_case a fail '' | counts 1 '0 passed, 1 failed, 0 skipped'
 { cmocka 1 0 0 | test_case a run ''; test_case b notrun 'Unable to find executable' </dev/null; } |
     counts 1 '1 passed, 1 failed, 0 skipped'
@@ -53,6 +58,11 @@ reason=$(echo 'SKIPPED: no &lt;file&gt; &amp; no net' | test_case a notrun SKIP_
          awk -f "$summary" | head -n 1)
 if test "$reason" != 'a: SKIPPED: no <file> & no net'; then
     echo "FAILED: the reason of a skip reads '$reason'"
-    failed=1
+    exit 1
 fi
-exit "$failed"
+
+# And this test would notice a wrong count.
+if (echo hi | test_case a run '' | counts 0 '2 passed, 0 failed, 0 skipped') >/dev/null; then
+    echo "FAILED: a wrong count went through"
+    exit 1
+fi
