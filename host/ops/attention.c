@@ -87,7 +87,7 @@ static void run_queries(const ccu_attention *op, const workspace *w, size_t row,
                               .a = w->queries, .a_stride = w->D_wide,
                               .b = w->keys + j * (size_t)op->D, .b_stride = CCU_PANEL,
                               .K = op->D };
-        ccu_panel_run(&p, rows);
+        ccu_panel_run(&p, rows, CCU_F32);
     }
     for (int32_t i = 0; i < rows; i++) { /* 2. weights, not yet divided by their sum */
         sum[i] = ccu_softmax_row(w->scores + (size_t)i * w->T_wide, op->T);
@@ -97,7 +97,7 @@ static void run_queries(const ccu_attention *op, const workspace *w, size_t row,
                               .a = w->scores, .a_stride = w->T_wide,
                               .b = w->values + d, .b_stride = w->D_wide,
                               .K = op->T };
-        ccu_panel_run(&p, rows);
+        ccu_panel_run(&p, rows, CCU_F32);
     }
     for (int32_t i = 0; i < rows; i++) { /* 4. divide and round */
         for (int32_t d = 0; d < op->D; d += CCU_LANES) {

@@ -100,14 +100,18 @@ static const ccu_ops cpu_ops = {
 
 /* ---- Open ---------------------------------------------------------------------------------- */
 
-clipcu_status ccu_cpu_open_emulated(int32_t threads, ccu_backend **out, clipcu_error *error) {
+clipcu_status ccu_cpu_open_way(int32_t threads, ccu_cpu_way way, ccu_backend **out,
+                               clipcu_error *error) {
     assert(threads >= 1);
+    assert(!way.bf16_native || ccu_cpu_bf16_native());
     assert(out != NULL);
     *out = NULL;
     ccu_cpu *cpu = ccu_alloc_zeroed(1, sizeof *cpu);
     if (cpu == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "CPU backend: out of memory"); }
-    cpu->base.ops = &cpu_ops;
-    cpu->threads  = threads;
+    cpu->base.ops    = &cpu_ops;
+    cpu->threads     = threads;
+    cpu->bf16_native = way.bf16_native;
+    cpu->panels      = way.panels;
 
     const clipcu_status status = ccu_dnnl_open(threads, &cpu->dnnl, error);
     if (status != CLIPCU_OK) {
@@ -125,9 +129,20 @@ clipcu_status ccu_cpu_open_emulated(int32_t threads, ccu_backend **out, clipcu_e
 }
 
 clipcu_status ccu_cpu_open(int32_t threads, ccu_backend **out, clipcu_error *error) {
-    const clipcu_status status = ccu_cpu_open_emulated(threads, out, error);
-    if (status == CLIPCU_OK) { ccu_cpu_of(*out)->bf16_native = ccu_cpu_bf16_native(); }
-    return status;
+    return ccu_cpu_open_way(threads, ccu_cpu_best_way(), out, error);
+}
+
+/* oneDNN keeps packed weights, and is the faster for it, from AVX-512 on. Below, our kernel is,
+ * provided it was compiled for the AVX2 and FMA it needs; a portable build leaves it to oneDNN,
+ * which looks at the CPU when it runs. */
+ccu_cpu_way ccu_cpu_best_way(void) {
+#if defined(__AVX2__) && defined(__FMA__)
+    const bool compiled = true;
+#else
+    const bool compiled = false;
+#endif
+    return (ccu_cpu_way){ .bf16_native = ccu_cpu_bf16_native(),
+                          .panels      = compiled && !ccu_dnnl_avx512() };
 }
 
 bool ccu_cpu_bf16_native(void) {

@@ -7,8 +7,15 @@
 /* threads >= 1. Closed with be->ops->close(be). NOMEM, BACKEND. */
 clipcu_status ccu_cpu_open(int32_t threads, ccu_backend **out, clipcu_error *error);
 
-/* The same with bf16 always emulated, for comparing both ways on one machine. */
-clipcu_status ccu_cpu_open_emulated(int32_t threads, ccu_backend **out, clipcu_error *error);
+/* What ccu_cpu_open decides by looking at the CPU, for comparing the ways on one machine. */
+typedef struct ccu_cpu_way {
+    bool bf16_native; /* bf16 products by the CPU, which must have them */
+    bool panels;      /* f32 products by our kernel; else by oneDNN */
+} ccu_cpu_way;
+
+ccu_cpu_way   ccu_cpu_best_way(void);
+clipcu_status ccu_cpu_open_way(int32_t threads, ccu_cpu_way way, ccu_backend **out,
+                               clipcu_error *error);
 
 /* True if this CPU multiplies bf16 natively (AVX512_BF16 or AMX). Elsewhere bf16 tensors are
  * stored and rounded as bf16 but multiplied as f32: the same results, at f32 speed. */

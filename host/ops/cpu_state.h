@@ -11,7 +11,8 @@
 typedef struct ccu_cpu {
     ccu_backend base; /* first: a ccu_backend pointer is a ccu_cpu pointer */
     int32_t     threads;
-    bool        bf16_native;
+    bool        bf16_native; /* bf16 products are the CPU's */
+    bool        panels;      /* f32 products are ours, not oneDNN's; see product.h */
     ccu_dnnl   *dnnl;
     uint8_t    *scratch;     /* (threads) blocks of CCU_CPU_SCRATCH_BYTES */
     uint8_t    *stage;       /* rows on their way into a product; see product.h */

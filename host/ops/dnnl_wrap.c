@@ -421,6 +421,10 @@ static bool isa_has(dnnl_cpu_isa_t isa) {
     return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa;
 }
 
+bool ccu_dnnl_avx512(void) {
+    return isa_has(dnnl_cpu_isa_avx512_core);
+}
+
 bool ccu_dnnl_bf16(void) {
     return isa_has(dnnl_cpu_isa_avx512_core_bf16);
 }

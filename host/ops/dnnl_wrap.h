@@ -48,7 +48,8 @@ bool ccu_dnnl_run(ccu_dnnl *dnnl, ccu_dnnl_product *product, int32_t thread, con
 /* "oneDNN 2.6.3, AVX2" into text. */
 void ccu_dnnl_describe(char *text, size_t bytes);
 
-/* True if the instruction set oneDNN uses here multiplies bf16. */
+/* True if the instruction set oneDNN uses here has AVX-512; multiplies bf16. */
+bool ccu_dnnl_avx512(void);
 bool ccu_dnnl_bf16(void);
 
 #endif

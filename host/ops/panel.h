@@ -1,6 +1,6 @@
-/* A small product for attention: C (rows, CCU_PANEL) = A (rows, K) . B (K, CCU_PANEL), all f32, in
- * registers. Every element is one chain of multiply-adds in the order of K, whatever the number of
- * rows: a query's result does not depend on its neighbours. */
+/* A small product: C (rows, CCU_PANEL) = A (rows, K) . B (K, CCU_PANEL) in registers, f32 but for
+ * B, which may be bf16. Every element is one chain of multiply-adds in the order of K, whatever the
+ * number of rows: a row's result does not depend on its neighbours. */
 #ifndef CCU_OPS_PANEL_H
 #define CCU_OPS_PANEL_H
 
@@ -12,18 +12,19 @@
 typedef struct ccu_panel {
     float       *c; /* rows c_stride apart */
     const float *a; /* rows a_stride apart */
-    const float *b; /* rows b_stride apart */
+    const void  *b; /* rows b_stride apart */
     size_t       c_stride, a_stride, b_stride;
     int32_t      K;
 } ccu_panel;
 
-/* rows is a constant where this is expanded. */
-static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel *p, int32_t rows) {
-    ccu_lanes    sum[CCU_PANEL_ROWS][2] = { { { 0 } } };
-    const float *b                      = p->b;
+/* rows and b_dtype are constants where this is expanded. */
+static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel *p, int32_t rows,
+                                                                 ccu_dtype b_dtype) {
+    ccu_lanes sum[CCU_PANEL_ROWS][2] = { { { 0 } } };
+    size_t    b                      = 0;
     for (int32_t k = 0; k < p->K; k++) {
-        const ccu_lanes left  = ccu_lanes_load(b);
-        const ccu_lanes right = ccu_lanes_load(b + CCU_LANES);
+        const ccu_lanes left  = ccu_lanes_read(p->b, b, CCU_LANES, b_dtype);
+        const ccu_lanes right = ccu_lanes_read(p->b, b + CCU_LANES, CCU_LANES, b_dtype);
 #pragma GCC unroll 6
         for (int32_t i = 0; i < rows; i++) {
             const ccu_lanes a = ccu_lanes_set(p->a[(size_t)i * p->a_stride + (size_t)k]);
@@ -39,14 +40,16 @@ static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel
     }
 }
 
-static inline void ccu_panel_run(const ccu_panel *p, int32_t rows) {
+/* The first CCU_PANEL_ROWS of `rows` rows, or all if they are fewer. */
+static inline __attribute__((always_inline)) void ccu_panel_run(const ccu_panel *p, int32_t rows,
+                                                                ccu_dtype b_dtype) {
     switch (rows) {
-    case 1: ccu_panel_rows(p, 1); break;
-    case 2: ccu_panel_rows(p, 2); break;
-    case 3: ccu_panel_rows(p, 3); break;
-    case 4: ccu_panel_rows(p, 4); break;
-    case 5: ccu_panel_rows(p, 5); break;
-    default: ccu_panel_rows(p, CCU_PANEL_ROWS); break;
+    case 1: ccu_panel_rows(p, 1, b_dtype); break;
+    case 2: ccu_panel_rows(p, 2, b_dtype); break;
+    case 3: ccu_panel_rows(p, 3, b_dtype); break;
+    case 4: ccu_panel_rows(p, 4, b_dtype); break;
+    case 5: ccu_panel_rows(p, 5, b_dtype); break;
+    default: ccu_panel_rows(p, CCU_PANEL_ROWS, b_dtype); break;
     }
 }
 

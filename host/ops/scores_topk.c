@@ -46,7 +46,7 @@ static void *push(uint8_t *base, size_t *used, size_t bytes) {
 
 /* base NULL: only the size is wanted. It grows with B, K, E and top. */
 static state cut(const ccu_scores_topk *op, uint8_t *base) {
-    state        s       = { .height = ccu_product_height(least(op->B, ROWS)) };
+    state        s       = { .height = ccu_tiles_height(least(op->B, ROWS)) };
     const size_t height  = (size_t)s.height;
     const size_t classes = (size_t)least(op->K, COLUMNS * TILES);
     s.x = push(base, &s.bytes, height * (size_t)op->E * sizeof *s.x);

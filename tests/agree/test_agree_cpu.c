@@ -13,44 +13,69 @@
 #include "ops/cpu_backend.h"
 #include "support/agree_cases.h"
 
-static ccu_backend *open_backend(int32_t threads, bool emulated) {
-    clipcu_error  error = { 0 };
-    ccu_backend  *be    = NULL;
-    const clipcu_status status = emulated ? ccu_cpu_open_emulated(threads, &be, &error)
-                                          : ccu_cpu_open(threads, &be, &error);
-    if (status != CLIPCU_OK) { fail_msg("%s", error.text); }
+static ccu_backend *open_way(int32_t threads, ccu_cpu_way way) {
+    clipcu_error error = { 0 };
+    ccu_backend *be    = NULL;
+    if (ccu_cpu_open_way(threads, way, &be, &error) != CLIPCU_OK) { fail_msg("%s", error.text); }
+    return be;
+}
+
+static ccu_backend *open_backend(int32_t threads) {
+    clipcu_error error = { 0 };
+    ccu_backend *be    = NULL;
+    if (ccu_cpu_open(threads, &be, &error) != CLIPCU_OK) { fail_msg("%s", error.text); }
     return be;
 }
 
 static void test_agree_f32(void **state) {
     (void)state;
-    ccu_backend *be = open_backend(2, false);
+    ccu_backend *be = open_backend(2);
     assert_int_equal(agree_run(be, CCU_F32), 0);
     be->ops->close(be);
 }
 
 static void test_agree_bf16(void **state) {
     (void)state;
-    ccu_backend *be = open_backend(2, false);
+    ccu_backend *be = open_backend(2);
     assert_int_equal(agree_run(be, CCU_BF16), 0);
     be->ops->close(be);
 }
 
-/* Where the CPU multiplies bf16 itself, the emulation is another path. */
-static void test_agree_bf16_emulated(void **state) {
+/* The ways of multiplying that this CPU would not choose are right as well. */
+static void test_agree_other_ways(void **state) {
     (void)state;
-    if (!ccu_cpu_bf16_native()) {
-        printf("SKIPPED: this CPU has no bf16 products, the emulation was tested already\n");
-        skip();
+    const ccu_cpu_way best = ccu_cpu_best_way();
+    for (int32_t i = 0; i < 2; i++) {
+        const ccu_cpu_way way = { .bf16_native = false, .panels = i == 0 };
+        agree             a;
+        if (way.panels == best.panels && way.bf16_native == best.bf16_native) { continue; }
+        ccu_backend *be = open_way(2, way);
+        agree_init(&a, be, 3);
+        agree_linear(&a, CCU_F32);
+        agree_linear(&a, CCU_BF16);
+        agree_patch_embed(&a, CCU_F32);
+        agree_patch_embed(&a, CCU_BF16);
+        agree_end(&a);
+        assert_int_equal(a.failures, 0);
+        be->ops->close(be);
     }
-    ccu_backend *be = open_backend(2, true);
-    assert_int_equal(agree_run(be, CCU_BF16), 0);
-    be->ops->close(be);
+}
+
+/* Also by oneDNN where our kernel is the choice. */
+static void test_stable_other_way(void **state) {
+    (void)state;
+    const ccu_cpu_way way = { .bf16_native = false, .panels = !ccu_cpu_best_way().panels };
+    ccu_backend *backends[] = { open_way(1, way), open_way(3, way) };
+    assert_int_equal(agree_stable(backends, 2, CCU_F32, "linear 768 x 768"), 0);
+    assert_int_equal(agree_stable(backends, 2, CCU_F32, "linear 331 x 203"), 0);
+    assert_int_equal(agree_stable(backends, 2, CCU_BF16, "linear 64 x 3072"), 0);
+    assert_int_equal(agree_stable(backends, 2, CCU_BF16, "patch_embed"), 0);
+    for (int32_t i = 0; i < 2; i++) { backends[i]->ops->close(backends[i]); }
 }
 
 static void check_stable(ccu_dtype dtype) {
     ccu_backend *backends[3];
-    for (int32_t i = 0; i < 3; i++) { backends[i] = open_backend(i + 1, false); }
+    for (int32_t i = 0; i < 3; i++) { backends[i] = open_backend(i + 1); }
     assert_int_equal(agree_stable(backends, 3, dtype, NULL), 0);
     for (int32_t i = 0; i < 3; i++) { backends[i]->ops->close(backends[i]); }
 }
@@ -68,7 +93,7 @@ static void test_stable_bf16(void **state) {
 /* Every op that has a dtype refuses f16 by name, and the backend works again after finish. */
 static void test_f16_is_unsupported(void **state) {
     (void)state;
-    ccu_backend     *be    = open_backend(1, false);
+    ccu_backend     *be    = open_backend(1);
     clipcu_error     error = { 0 };
     const ccu_gather op    = { .dtype = CCU_F16 };
     be->ops->gather(be, &op);
@@ -83,7 +108,7 @@ static void test_f16_is_unsupported(void **state) {
 
 static void test_too_long_is_unsupported(void **state) {
     (void)state;
-    ccu_backend        *be    = open_backend(1, false);
+    ccu_backend        *be    = open_backend(1);
     clipcu_error        error = { 0 };
     const ccu_attention op    = { .B = 1, .Tq = 1, .T = 100000, .H = 1, .D = 64, .q_stride = 64,
                                   .kv_stride = 64, .dtype = CCU_F32 };
@@ -97,7 +122,7 @@ static void test_too_long_is_unsupported(void **state) {
 static void test_openmp_setting_survives(void **state) {
     (void)state;
     omp_set_num_threads(5);
-    ccu_backend *be = open_backend(3, false);
+    ccu_backend *be = open_backend(3);
     agree        a;
     agree_init(&a, be, 1);
     agree_gather(&a, CCU_F32);
@@ -122,9 +147,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_agree_f32),
         cmocka_unit_test(test_agree_bf16),
-        cmocka_unit_test(test_agree_bf16_emulated),
+        cmocka_unit_test(test_agree_other_ways),
         cmocka_unit_test(test_stable_f32),
         cmocka_unit_test(test_stable_bf16),
+        cmocka_unit_test(test_stable_other_way),
         cmocka_unit_test(test_f16_is_unsupported),
         cmocka_unit_test(test_too_long_is_unsupported),
         cmocka_unit_test(test_openmp_setting_survives),

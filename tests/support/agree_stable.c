@@ -202,7 +202,8 @@ static const stable_op stable_ops[] = {
 };
 
 /* Heights around what tiles are made of. */
-static const int32_t counts[] = { 1, 2, 3, 5, 6, 7, 8, 13, 32, 50, 65, 99, 131, 191, 193, 250, 509 };
+static const int32_t counts[] = { 1,  2,  3,  5,  6,   7,   8,   13, 32,
+                                  50, 65, 99, 131, 191, 193, 250, 509 };
 
 /* Units first .. first + count - 1 run alone on be; true if their bits are those in `whole`. */
 static bool same(agree *a, const stable_op *op, ccu_dtype dtype, int32_t first, int32_t count,
