@@ -110,7 +110,9 @@ static clipcu_status read_bank(const ccu_st_file *file, const char *path, clipcu
     }
     const ccu_st_entry *entry = ccu_st_find(file, "bank");
     ccu_tensor          rows  = {0};
-    if (entry == NULL) { return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: no tensor \"bank\"", path); }
+    if (entry == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: no tensor \"bank\"", path);
+    }
     clipcu_status status = ccu_st_tensor(entry, &rows, error);
     if (status != CLIPCU_OK) { return status; }
     if (rows.dtype != CCU_F32 || rows.rank != 2 || rows.shape[0] > CLASSES_MAX ||

@@ -63,7 +63,9 @@ static clipcu_status add_prompts(ccu_prompt_list *list, const build *b, char *co
     for (int32_t k = 0; k < b->classes; k++) {
         for (int32_t i = 0; i < b->templates; i++) {
             char *text = ccu_template_fill(templates[i], labels[k]);
-            if (text == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a prompt"); }
+            if (text == NULL) {
+                return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a prompt");
+            }
             const clipcu_status status = ccu_prompt_add(list, b->encoder, text, error);
             ccu_free(text);
             if (status != CLIPCU_OK) { return status; }

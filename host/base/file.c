@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 
-/* Opens a regular file and tells its size. O_NONBLOCK: opening a FIFO must not wait for a writer. */
+/* Opens a regular file and tells its size. O_NONBLOCK: a FIFO must not wait for a writer. */
 static clipcu_status open_regular(const char *path, int *out_fd, size_t *out_bytes,
                                   clipcu_error *error) {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -121,5 +121,7 @@ void ccu_transformer_run(ccu_transformer *t, ccu_backend *be, int32_t M, const c
             last_block(t, be, &t->blocks[i], M, attend, pooled, count);
         }
     }
-    if (t->probe != NULL) { t->probe(t->probe_user, t->layers, t->pooled_x, count, t->C, t->dtype); }
+    if (t->probe != NULL) {
+        t->probe(t->probe_user, t->layers, t->pooled_x, count, t->C, t->dtype);
+    }
 }
