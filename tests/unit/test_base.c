@@ -1,4 +1,4 @@
-/* host/base: status, memory, arena, number formats, files, JSON, threads. */
+/* host/base: status, memory, number formats, files, JSON, threads. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/dtype.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -60,7 +59,7 @@ static void names_every_status(void **state) {
     assert_string_equal(clipcu_status_name((clipcu_status)(CLIPCU_ERR_BACKEND + 1)), "UNKNOWN");
 }
 
-/* ---- memory and arena ----------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static void allocates_aligned(void **state) {
     (void)state;
@@ -101,25 +100,6 @@ static void zeroes_grows_and_copies(void **state) {
     ccu_free(copy);
     assert_non_null(memory = ccu_alloc_zeroed(0, 8));
     ccu_free(memory);
-}
-
-static void arena_pushes_within_bounds(void **state) {
-    (void)state;
-    _Alignas(64) uint8_t block[256];
-    ccu_arena arena = { block, sizeof block, 0 };
-    assert_ptr_equal(ccu_arena_push(&arena, 10, 1), block);
-    assert_ptr_equal(ccu_arena_push(&arena, 1, 64), block + 64);
-    assert_int_equal(arena.bytes_used, 65);
-    assert_ptr_equal(ccu_arena_push(&arena, 4, 4), block + 68);
-    assert_null(ccu_arena_push(&arena, 200, 1));
-    assert_null(ccu_arena_push(&arena, SIZE_MAX, 1));
-    assert_null(ccu_arena_push(&arena, SIZE_MAX - 60, 64));
-    assert_int_equal(arena.bytes_used, 72); /* a refused push leaves it as it was */
-    assert_ptr_equal(ccu_arena_push(&arena, 184, 1), block + 72);
-    assert_null(ccu_arena_push(&arena, 1, 1));
-    assert_non_null(ccu_arena_push(&arena, 0, 1));
-    ccu_arena odd = { block + 1, 32, 0 };
-    assert_ptr_equal(ccu_arena_push(&odd, 1, 16), block + 16);
 }
 
 /* ---- number formats ------------------------------------------------------------------------- */
@@ -408,7 +388,6 @@ int main(void) {
         cmocka_unit_test(names_every_status),
         cmocka_unit_test(allocates_aligned),
         cmocka_unit_test(zeroes_grows_and_copies),
-        cmocka_unit_test(arena_pushes_within_bounds),
         cmocka_unit_test(converts_all_16_bit_floats),
         cmocka_unit_test(rounds_to_bf16),
         cmocka_unit_test(knows_sizes_and_names),
