@@ -22,7 +22,8 @@ onednn|libdnnl-dev|onednn-devel|onednn
 cjson|libcjson-dev|cjson-devel|cjson
 utf8proc|libutf8proc-dev|utf8proc-devel|libutf8proc
 jpeg|libjpeg-dev|libjpeg-turbo-devel|libjpeg-turbo
-stb|libstb-dev|stb-devel|stb
+png|libpng-dev|libpng-devel|libpng
+gif|libgif-dev|giflib-devel|giflib
 zlib|zlib1g-dev|zlib-devel|zlib
 cmocka|libcmocka-dev|libcmocka-devel|cmocka
 '
@@ -65,7 +66,8 @@ is_there() {
     cjson)    has_header cjson/cJSON.h ;;
     utf8proc) has_header utf8proc.h ;;
     jpeg)     has_header jpeglib.h ;;
-    stb)      has_header stb/stb_image.h || has_header stb_image.h ;;
+    png)      has_header png.h ;;
+    gif)      has_header gif_lib.h ;;
     zlib)     has_header zlib.h ;;
     cmocka)   has_header cmocka.h ;;
     esac
@@ -126,11 +128,7 @@ if have apt-get && can_be_root; then
     look
 fi
 
-# Without libjpeg everything works, JPEG decodes slower: see cmake/Dependencies.cmake.
-if test "$missing" = ' jpeg'; then
-    echo "going on without libjpeg-turbo; for faster JPEG decoding install:"
-    say_what_to_install
-elif test -n "$missing"; then
+if test -n "$missing"; then
     echo "clipcu needs:"
     say_what_to_install
     exit 1

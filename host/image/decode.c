@@ -1,4 +1,7 @@
-/* Which decoder a file belongs to, and what a file is that none of them takes; see image.h. */
+/* Which decoder a file belongs to, and what a file is that none of them takes; see image.h.
+ *
+ * JPEG, PNG and GIF go through libjpeg-turbo, libpng and giflib. BMP and PNM have decoders of our
+ * own: a small header and pixels that are not compressed, for which no common library exists. */
 #include "image/decode.h"
 
 #include <assert.h>

@@ -1,12 +1,10 @@
 /* JPEG through libjpeg-turbo, set as Pillow sets it: slow integer IDCT, fancy upsampling. Called
- * by decode.c. A build without libjpeg decodes JPEG in decode_stb.c.
+ * by decode.c.
  *
  * libjpeg reports errors by a callback that must not return, so setjmp cannot be avoided. It is
  * confined to this file: run() does the work and may be left by longjmp from any libjpeg call;
  * everything that must be released lives in the jpeg struct, which is not a local of run(). */
 #include "image/decode.h"
-
-#ifdef CCU_HAVE_JPEG
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -207,10 +205,3 @@ clipcu_status ccu_decode_jpeg(const ccu_source *source, ccu_image *out, clipcu_e
     ccu_free(j);
     return status;
 }
-
-#else
-
-/* An empty file is no C program. */
-typedef int ccu_decode_jpeg_is_in_decode_stb;
-
-#endif

@@ -1,5 +1,5 @@
 /* Pictures: bytes -> RGB -> the S x S crop that the image tower takes.
- * decode.c (with decode_jpeg.c, exif.c), resize.c and preprocess.c implement it. */
+ * decode.c (with decode_*.c, exif.c), resize.c and preprocess.c implement it. */
 #ifndef CCU_IMAGE_IMAGE_H
 #define CCU_IMAGE_IMAGE_H
 
