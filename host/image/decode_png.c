@@ -1,254 +1,183 @@
-/* PNG on zlib: all colour types and depths, interlaced or not. Called by decode.c.
- *
- * Not stb_image, because that inflates without a limit (a picture of 10 x 10 may ask for
- * gigabytes), leaves colours unset that a short palette lacks, checks no sums and scales 16-bit
- * grey where Pillow clips it. Here rows are inflated piece by piece and no more than needed.
+/* PNG through libpng: all colour types and depths, interlaced or not. Called by decode.c.
  *
  * Pillow's convert("RGB") rules: alpha and tRNS are dropped, 16-bit colour keeps its high byte,
- * 16-bit grey is clipped at 255, palette entries that the file lacks are black. */
+ * 16-bit grey is clipped at 255, palette entries that the file lacks are black.
+ *
+ * libpng reports errors by a callback that must not return, so setjmp cannot be avoided. It is
+ * confined to this file: run() does the work and may be left by longjmp from any libpng call;
+ * everything that must be released lives in the png struct, which is not a local of run(). */
+#include "image/decode.h"
+
+#include <setjmp.h>
 #include <string.h>
-#include <zlib.h>
+
+#include <png.h>
 
 #include "base/memory.h"
-#include "image/decode.h"
-#include "image/png_rows.h"
 
-#define PIECE_BYTES ((size_t)256 << 10) /* inflated at a time; one row if that is more */
-#define DEFLATE_RATIO_MAX 1032          /* deflate cannot shrink data further */
+#define DEFLATE_RATIO_MAX 1032 /* deflate cannot shrink data further */
 
 typedef struct png {
+    png_struct       *read;
+    png_info         *info;
+    jmp_buf           jump;
     const ccu_source *source;
-    int64_t           W, H;
-    bool              interlaced;
-    ccu_png_format    format;
-    size_t            at; /* offset of the next chunk */
-    z_stream          stream;
+    clipcu_error     *error;
+    clipcu_status     status;
+    ccu_image         image;
+    size_t            at;      /* next byte of the source */
+    bool              ran_out; /* libpng asked for more bytes than there are */
+    bool              no_memory;
 } png;
 
-typedef struct chunk {
-    const uint8_t *type; /* 4 letters */
-    const uint8_t *data;
-    size_t         count;
-} chunk;
-
-static clipcu_status fail_truncated(const png *p, clipcu_error *error) {
-    return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: truncated: the PNG data ends too early",
+static clipcu_status fail_truncated(png *p) {
+    return ccu_fail(p->error, CLIPCU_ERR_FORMAT, "%s: truncated: the PNG data ends too early",
                     p->source->name);
 }
 
-/* The chunk at p->at; its sum is checked if pixels depend on it. */
-static clipcu_status next_chunk(png *p, chunk *out, clipcu_error *error) {
-    const uint8_t *bytes = p->source->bytes;
-    const size_t   left  = p->source->count - p->at;
-    if (left < 12) { return fail_truncated(p, error); }
-    const size_t count = ccu_read_be32(bytes + p->at);
-    if (count > left - 12 || count > INT32_MAX) { return fail_truncated(p, error); }
-    *out = (chunk){ .type = bytes + p->at + 4, .data = bytes + p->at + 8, .count = count };
-    const bool critical = (out->type[0] & 0x20) == 0;
-    if (critical && crc32(0, out->type, (uInt)(count + 4)) != ccu_read_be32(out->data + count)) {
-        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: damaged: wrong sum in PNG chunk %u",
-                        p->source->name, (unsigned)p->at);
-    }
-    p->at += 12 + count;
-    return CLIPCU_OK;
-}
-
-static bool depth_is_valid(uint32_t colour, uint32_t depth) {
-    switch (colour) {
-    case CCU_PNG_GREY: return depth == 1 || depth == 2 || depth == 4 || depth == 8 || depth == 16;
-    case CCU_PNG_PALETTE: return depth == 1 || depth == 2 || depth == 4 || depth == 8;
-    case CCU_PNG_RGB:
-    case CCU_PNG_GREY_ALPHA:
-    case CCU_PNG_RGB_ALPHA: return depth == 8 || depth == 16;
-    default: return false;
-    }
-}
-
-static clipcu_status read_header(png *p, clipcu_error *error) {
-    const char   *name   = p->source->name;
-    chunk         header = { 0 };
-    clipcu_status status = next_chunk(p, &header, error);
-    if (status != CLIPCU_OK) { return status; }
-    if (memcmp(header.type, "CgBI", 4) == 0) {
-        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
-                        "%s: PNG in Apple's own variant is not supported yet", name);
-    }
-    if (memcmp(header.type, "IHDR", 4) != 0 || header.count != 13) {
-        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: PNG: expected a header of 13 bytes", name);
-    }
-    p->W             = ccu_read_be32(header.data);
-    p->H             = ccu_read_be32(header.data + 4);
-    p->format.depth         = header.data[8];
-    p->format.colour        = header.data[9];
-    p->interlaced    = header.data[12] != 0;
-    const bool known = header.data[10] == 0 && header.data[11] == 0 && header.data[12] <= 1;
-    if (!known || !depth_is_valid(p->format.colour, p->format.depth)) {
-        return ccu_fail(error, CLIPCU_ERR_FORMAT,
-                        "%s: PNG of colour type %u, %u bits, compression %u, filter %u, "
-                        "interlace %u",
-                        name, p->format.colour, p->format.depth, header.data[10], header.data[11],
-                        header.data[12]);
-    }
-    const uint32_t channels[] = { 1, 0, 3, 1, 2, 0, 4 };
-    p->format.channels               = channels[p->format.colour];
-    return CLIPCU_OK;
-}
-
-/* Reads up to the first IDAT; p->at is left on it. */
-static clipcu_status read_prologue(png *p, clipcu_error *error) {
-    clipcu_status   status = read_header(p, error);
-    ccu_png_format *format = &p->format;
-    if (status != CLIPCU_OK) { return status; }
-    if (format->colour == CCU_PNG_GREY || format->colour == CCU_PNG_GREY_ALPHA) {
-        const uint32_t top = format->depth >= 8 ? 255 : (1u << format->depth) - 1;
-        for (uint32_t i = 0; i <= top; i++) { memset(format->table[i], (int)(i * 255 / top), 3); }
-    }
-    for (;;) {
-        const size_t at   = p->at;
-        chunk        here = { 0 };
-        status            = next_chunk(p, &here, error);
-        if (status != CLIPCU_OK) { return status; }
-        if (memcmp(here.type, "IDAT", 4) == 0) {
-            p->at = at;
-            return CLIPCU_OK;
-        }
-        if (memcmp(here.type, "IEND", 4) == 0) { return fail_truncated(p, error); }
-        if (memcmp(here.type, "PLTE", 4) == 0 && format->colour == CCU_PNG_PALETTE) {
-            memcpy(format->table, here.data,
-                   here.count < sizeof format->table ? here.count : sizeof format->table);
-        }
-    }
-}
-
-/* Exactly `count` inflated bytes. */
-static clipcu_status inflate_bytes(png *p, uint8_t *out, size_t count, clipcu_error *error) {
-    p->stream.next_out  = out;
-    p->stream.avail_out = (uInt)count;
-    while (p->stream.avail_out > 0) {
-        if (p->stream.avail_in == 0) {
-            chunk               here   = { 0 };
-            const clipcu_status status = next_chunk(p, &here, error);
-            if (status != CLIPCU_OK) { return status; }
-            if (memcmp(here.type, "IDAT", 4) != 0) { return fail_truncated(p, error); }
-            p->stream.next_in  = (Bytef *)(uintptr_t)here.data; /* zlib does not write to it */
-            p->stream.avail_in = (uInt)here.count;
-            if (here.count == 0) { continue; }
-        }
-        const int code = inflate(&p->stream, Z_NO_FLUSH);
-        if (code == Z_STREAM_END && p->stream.avail_out > 0) { return fail_truncated(p, error); }
-        if (code == Z_MEM_ERROR) {
-            return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory to inflate",
-                            p->source->name);
-        }
-        if (code != Z_OK && code != Z_STREAM_END) {
-            return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: damaged PNG data: %s", p->source->name,
-                            p->stream.msg != NULL ? p->stream.msg : "cannot inflate");
-        }
-    }
-    return CLIPCU_OK;
-}
-
-/* Rows of one pass: where they lie in the picture, and how they are packed. */
-typedef struct pass {
-    size_t x, y, x_step, y_step; /* of its pixels in the picture */
-    size_t width, height;
-    size_t row_bytes;
-} pass;
-
-static pass plan_pass(const png *p, size_t x, size_t y, size_t x_step, size_t y_step) {
-    const size_t W = (size_t)p->W, H = (size_t)p->H;
-    pass         r = { .x = x, .y = y, .x_step = x_step, .y_step = y_step };
-    r.width        = W > x ? (W - x + x_step - 1) / x_step : 0;
-    r.height       = H > y ? (H - y + y_step - 1) / y_step : 0;
-    r.row_bytes    = (r.width * p->format.channels * p->format.depth + 7) / 8;
-    return r;
-}
-
-/* Inflates, undoes and expands the rows of one pass. The buffer's first row holds the row above
- * those that are read next. */
-static clipcu_status read_pass(png *p, const pass *r, uint8_t *buffer, size_t buffer_bytes,
-                               ccu_image *image, clipcu_error *error) {
-    const size_t stride = r->row_bytes + 1; /* a filter byte stands before each row */
-    const size_t most   = buffer_bytes / stride - 1;
-    const size_t bits   = (size_t)p->format.channels * p->format.depth;
-    const size_t step   = bits >= 8 ? bits / 8 : 1;
-    if (r->width == 0) { return CLIPCU_OK; } /* such a pass has no rows in the data either */
-    memset(buffer, 0, stride);
-    for (size_t y = 0; y < r->height;) {
-        const size_t        rows   = r->height - y < most ? r->height - y : most;
-        const clipcu_status status = inflate_bytes(p, buffer + stride, rows * stride, error);
-        if (status != CLIPCU_OK) { return status; }
-        for (size_t i = 1; i <= rows; i++, y++) {
-            uint8_t *row = buffer + i * stride;
-            if (!ccu_png_unfilter(row[0], row + 1, row + 1 - stride, r->row_bytes, step)) {
-                return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: damaged: PNG row filter %u",
-                                p->source->name, row[0]);
-            }
-            const size_t pixel = (r->y + y * r->y_step) * (size_t)image->W + r->x;
-            ccu_png_expand(&p->format, row + 1, r->width, image->rgb + pixel * 3, r->x_step * 3);
-        }
-        memcpy(buffer, buffer + rows * stride, stride);
-    }
-    return CLIPCU_OK;
-}
-
-static clipcu_status read_passes(png *p, ccu_image *image, clipcu_error *error) {
-    const pass   whole  = plan_pass(p, 0, 0, 1, 1);
-    const size_t stride = whole.row_bytes + 1;
-    const size_t rows   = whole.height < PIECE_BYTES / stride ? whole.height
-                                                              : PIECE_BYTES / stride;
-    const size_t bytes  = stride * ((rows < 1 ? 1 : rows) + 1);
-    if (stride > INT32_MAX) { /* zlib counts in 32 bits */
-        return ccu_fail(error, CLIPCU_ERR_LIMIT, "%s: PNG rows of %zu bytes", p->source->name,
-                        stride);
-    }
-    uint8_t *buffer = ccu_alloc(bytes);
-    if (buffer == NULL) {
-        return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory for %zu bytes of rows",
-                        p->source->name, bytes);
-    }
-    clipcu_status status = CLIPCU_OK;
-    if (p->interlaced) { /* Adam7 */
-        const pass passes[7] = {
-            plan_pass(p, 0, 0, 8, 8), plan_pass(p, 4, 0, 8, 8), plan_pass(p, 0, 4, 4, 8),
-            plan_pass(p, 2, 0, 4, 4), plan_pass(p, 0, 2, 2, 4), plan_pass(p, 1, 0, 2, 2),
-            plan_pass(p, 0, 1, 1, 2),
-        };
-        for (int32_t i = 0; i < 7 && status == CLIPCU_OK; i++) {
-            status = read_pass(p, &passes[i], buffer, bytes, image, error);
-        }
+/* Leaves run(). */
+static void on_error(png_struct *read, const char *text) {
+    png *p = png_get_error_ptr(read);
+    if (p->no_memory) {
+        p->status = ccu_fail(p->error, CLIPCU_ERR_NOMEM, "%s: no memory to decode PNG",
+                             p->source->name);
+    } else if (p->ran_out) {
+        p->status = fail_truncated(p);
     } else {
-        status = read_pass(p, &whole, buffer, bytes, image, error);
+        p->status = ccu_fail(p->error, CLIPCU_ERR_FORMAT, "%s: damaged PNG: %s", p->source->name,
+                             text);
     }
-    ccu_free(buffer);
-    return status;
+    longjmp(p->jump, 1);
+}
+
+/* Warnings are about what does not touch the pixels. */
+static void on_warning(png_struct *read, const char *text) {
+    (void)read;
+    (void)text;
+}
+
+static void *on_alloc(png_struct *read, png_alloc_size_t bytes) {
+    png  *p      = png_get_mem_ptr(read);
+    void *memory = ccu_alloc(bytes);
+    if (memory == NULL) { p->no_memory = true; }
+    return memory;
+}
+
+static void on_free(png_struct *read, void *memory) {
+    (void)read;
+    ccu_free(memory);
+}
+
+static void on_read(png_struct *read, uint8_t *out, size_t count) {
+    png *p = png_get_io_ptr(read);
+    if (count > p->source->count - p->at) {
+        p->ran_out = true;
+        png_error(read, "truncated");
+    }
+    memcpy(out, p->source->bytes + p->at, count);
+    p->at += count;
+}
+
+/* Of all chunks only those that make pixels are looked into. What is skipped is not stored either;
+ * the limits on it only matter to a libpng that would store it all the same. */
+static void set_limits(png *p) {
+    png_set_keep_unknown_chunks(p->read, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_keep_unknown_chunks(p->read, PNG_HANDLE_CHUNK_NEVER, (const uint8_t *)"tRNS", 1);
+    png_set_chunk_malloc_max(p->read, p->source->count); /* no chunk is longer than the file */
+    png_set_chunk_cache_max(p->read, 1);                 /* 1 means none */
+    png_set_user_limits(p->read, INT32_MAX, INT32_MAX);  /* ccu_image_alloc has the real one */
+    png_set_crc_action(p->read, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
+#ifdef PNG_MAXIMUM_INFLATE_WINDOW /* like Pillow: some writers promise a window that is too small */
+    (void)png_set_option(p->read, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
+#endif
+}
+
+/* Everything to 3 bytes a pixel, but for 16-bit grey without alpha: 2 bytes. */
+static void set_transforms(png *p, int colour, int depth) {
+    png_color  table[256] = { 0 };
+    png_color *found      = NULL;
+    int        count      = 0;
+    if (colour == PNG_COLOR_TYPE_PALETTE && png_get_PLTE(p->read, p->info, &found, &count) != 0) {
+        memcpy(table, found, (size_t)count * sizeof *table);
+        png_set_PLTE(p->read, p->info, table, 1 << depth); /* black where the file has none */
+        png_set_palette_to_rgb(p->read);
+    }
+    if (colour == PNG_COLOR_TYPE_GRAY && depth == 16) { return; }
+    png_set_strip_16(p->read);
+    png_set_strip_alpha(p->read);
+    if ((colour & PNG_COLOR_MASK_COLOR) == 0) { png_set_gray_to_rgb(p->read); }
+}
+
+/* 16-bit grey, high byte first, to RGB in place: from the right, where a pixel's 3 bytes never
+ * cover the 2 of one that is still to come. */
+static void clip_grey(uint8_t *row, int32_t W) {
+    for (size_t x = (size_t)W; x-- > 0;) {
+        memset(row + 3 * x, row[2 * x] != 0 ? 255 : row[2 * x + 1], 3);
+    }
+}
+
+static void read_rows(png *p) {
+    const size_t stride = (size_t)p->image.W * 3;
+    const int    passes = png_set_interlace_handling(p->read);
+    png_read_update_info(p->read, p->info);
+    if (png_get_rowbytes(p->read, p->info) > stride) { /* would write past the picture */
+        png_error(p->read, "more than 3 bytes a pixel");
+    }
+    for (int pass = 0; pass < passes; pass++) {
+        for (int32_t y = 0; y < p->image.H; y++) {
+            png_read_row(p->read, p->image.rgb + (size_t)y * stride, NULL);
+        }
+    }
+    if (png_get_bit_depth(p->read, p->info) != 16) { return; }
+    for (int32_t y = 0; y < p->image.H; y++) {
+        clip_grey(p->image.rgb + (size_t)y * stride, p->image.W);
+    }
+}
+
+static clipcu_status run(png *p) {
+    p->read = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, p, on_error, on_warning, p, on_alloc,
+                                       on_free);
+    p->info = p->read != NULL ? png_create_info_struct(p->read) : NULL;
+    if (p->info == NULL) {
+        return ccu_fail(p->error, CLIPCU_ERR_NOMEM, "%s: no memory to decode PNG, or another "
+                        "libpng than " PNG_LIBPNG_VER_STRING, p->source->name);
+    }
+    png_set_read_fn(p->read, p, on_read);
+    set_limits(p);
+    png_read_info(p->read, p->info); /* up to the pixels; allocates a palette at most */
+
+    const int64_t W     = png_get_image_width(p->read, p->info);
+    const int64_t H     = png_get_image_height(p->read, p->info);
+    const size_t  least = png_get_rowbytes(p->read, p->info) * (size_t)H; /* inflated */
+    clipcu_status status = ccu_image_alloc(p->source, W, H, &p->image, p->error);
+    if (status != CLIPCU_OK) { return status; }
+    if (least / DEFLATE_RATIO_MAX > p->source->count) { /* spares touching gigabytes for nothing */
+        return fail_truncated(p);
+    }
+    set_transforms(p, png_get_color_type(p->read, p->info), png_get_bit_depth(p->read, p->info));
+    read_rows(p);
+    return CLIPCU_OK;
 }
 
 clipcu_status ccu_decode_png(const ccu_source *source, ccu_image *out, clipcu_error *error) {
-    png           p      = { .source = source, .at = 8 };
-    ccu_image     image  = { 0 };
-    clipcu_status status = read_prologue(&p, error);
-    if (status != CLIPCU_OK) { return status; }
-    status = ccu_image_alloc(source, p.W, p.H, &image, error);
-    if (status != CLIPCU_OK) { return status; }
-
-    const size_t least = plan_pass(&p, 0, 0, 1, 1).row_bytes * (size_t)p.H;
-    if (least / DEFLATE_RATIO_MAX > source->count) { /* spares touching gigabytes for nothing */
-        status = fail_truncated(&p, error);
-        goto done;
+    if (source->count >= 16 && memcmp(source->bytes + 12, "CgBI", 4) == 0) {
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "%s: PNG in Apple's own variant is not supported yet", source->name);
     }
-    if (inflateInit(&p.stream) != Z_OK) {
-        status = ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory to inflate", source->name);
-        goto done;
+    png *p = ccu_alloc_zeroed(1, sizeof *p);
+    if (p == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory to decode PNG", source->name);
     }
-    status = read_passes(&p, &image, error);
-    (void)inflateEnd(&p.stream); /* only fails on a stream that was never set up */
+    p->source = source;
+    p->error  = error;
+    if (setjmp(p->jump) == 0) { p->status = run(p); }
+    const clipcu_status status = p->status;
+    png_destroy_read_struct(&p->read, &p->info, NULL); /* harmless if it was never created */
     if (status == CLIPCU_OK) {
-        *out  = image;
-        image = (ccu_image){ 0 }; /* ownership moved to the caller */
+        *out     = p->image;
+        p->image = (ccu_image){ 0 }; /* ownership moved to the caller */
     }
-
-done:
-    ccu_image_free(&image);
+    ccu_image_free(&p->image);
+    ccu_free(p);
     return status;
 }

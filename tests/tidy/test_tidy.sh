@@ -112,6 +112,13 @@ int ccu_jump(jmp_buf where) {
     return setjmp(where);
 }
 END
+    put host/image/decode_png.c <<'END'
+/* May jump too. */
+#include <setjmp.h>
+void ccu_jump_back(jmp_buf where) {
+    longjmp(where, 1);
+}
+END
     put host/cli/main.c <<'END'
 /* Prints. */
 #include <clipcu.h>
@@ -293,6 +300,7 @@ host/base/a.c alloca(1)
 host/base/a.c rand()
 host/base/a.c setjmp(a)
 host/base/a.c longjmp(a, 1)
+host/image/decode_gif.c setjmp(a)
 host/image/decode_jpeg.c malloc(1)
 END
 found_all
