@@ -38,10 +38,10 @@ test: build ## every test; the last line counts them
 	tests/run.sh $(BUILD) $(TEST_JOBS)
 
 # The second build also leaves -march=native out: the code that a portable binary runs.
-test-full: test ## test, then all unit and agree tests under the address and UB sanitizers
+test-full: test ## test, then unit, agree and cli tests under the address and UB sanitizers
 	$(call configure,$(BUILD)-asan) -DCLIPCU_SANITIZE=ON -DCLIPCU_NATIVE=OFF $(CMAKE_FLAGS)
 	cmake --build $(BUILD)-asan --parallel $(JOBS)
-	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex program
+	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli'
 
 install: configure ## library, header, command and demo model, under PREFIX
 	$(call configure,$(BUILD)) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
