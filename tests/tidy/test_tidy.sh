@@ -27,6 +27,12 @@ END
     put CMakeLists.txt <<'END'
 project(clipcu VERSION 1.2.3 LANGUAGES C)
 END
+    put cmake/Dependencies.cmake <<'END'
+clipcu_require(one.h one libone-dev)
+END
+    put cmake/deps.sh <<'END'
+one|libone-dev|one-devel
+END
     put include/clipcu.h <<'END'
 /* The header. */
 #ifndef CLIPCU_H
@@ -343,10 +349,12 @@ found_all
 echo 'int ccu_f(void) {' | with host/base/a.c; expect brace-count host/base/a.c
 found_all
 
-# ---- Ops, version, exceptions ------------------------------------------------------------------
+# ---- Ops, version, dependencies, exceptions -------------------------------------------
 rm "$tree/host/ops/halve.c"; expect op-file host/ops/ops.h
 echo '/* Nothing. */' | put tests/agree/test_halve.c; expect op-test host/ops/ops.h
 echo 'project(clipcu VERSION 1.2.4)' | put CMakeLists.txt; expect version include/clipcu.h
+echo 'clipcu_require(two.h two libtwo-dev) # new' | with cmake/Dependencies.cmake
+expect dependency cmake/Dependencies.cmake 2
 echo 'file-length host/gone.c a table' | with tests/tidy/exempt.txt
 expect stale-exemption tests/tidy/exempt.txt 2
 echo 'file-length host/base/a.c' | with tests/tidy/exempt.txt
@@ -361,7 +369,7 @@ echo 'file-length host/base/a.c a table' | with tests/tidy/exempt.txt
 # Every rule that a rule file can report was tried above.
 for rule in $(cat "$here"/*.awk "$here/tidy.sh" | grep -v '^ *#' |
               grep -oE 'report\("[a-z0-9-]+"|: [a-z]+-[a-z-]+: ' | sed 's/report("//; s/[": ]//g' |
-              sort -u) version; do
+              sort -u) version dependency; do
     case "$tried " in *" $rule "*) ;; *) fail "no violation of $rule was planted" ;; esac
 done
 

@@ -55,6 +55,16 @@ check_version() {
         echo "include/clipcu.h:1: version: $header, but CMakeLists.txt says $built"
 }
 
+# What CMake asks for is what `make deps` installs.
+check_deps() {
+    test -f cmake/Dependencies.cmake || return 0
+    awk '/^clipcu_require\(/ { sub(/\).*/, ""); print FNR, $NF }' cmake/Dependencies.cmake |
+    while read -r line package; do
+        grep -q "|$package|" cmake/deps.sh ||
+            echo "cmake/Dependencies.cmake:$line: dependency: cmake/deps.sh lacks $package"
+    done
+}
+
 sources=$(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp')
 texts=$(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' '*.sh' '*.awk' '*.py' '*.cmake' '*.in' '*.md' \
               CMakeLists.txt Makefile run exempt.txt)
@@ -66,6 +76,7 @@ found=$({
     check_ops
     check_exempt
     check_version
+    check_deps
 } | sort -t: -k1,1 -k2,2n)
 test -z "$found" && exit 0
 echo "$found"
