@@ -1,12 +1,14 @@
 /* A small product: C (rows, CCU_PANEL) = A (rows, K) . B (K, CCU_PANEL) in registers, f32 but for
- * B, which may be bf16. Every element is one chain of multiply-adds in the order of K, whatever the
- * number of rows: a row's result does not depend on its neighbours. */
+ * B, which may be bf16. Every element is a sum of chains of multiply-adds in the order of K, cut
+ * at the same places whatever the number of rows: a row's result does not depend on its
+ * neighbours. */
 #ifndef CCU_OPS_PANEL_H
 #define CCU_OPS_PANEL_H
 
 #include "ops/lanes.h"
 
 #define CCU_PANEL (2 * CCU_LANES)
+#define CCU_PANEL_CHAIN 256 /* terms of one chain: rounding grows with its length */
 #define CCU_PANEL_ROWS 6 /* 12 sums, 2 of B and 1 of A: the 16 registers of AVX2 */
 
 typedef struct ccu_panel {
@@ -17,12 +19,14 @@ typedef struct ccu_panel {
     int32_t      K;
 } ccu_panel;
 
-/* rows and b_dtype are constants where this is expanded. */
-static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel *p, int32_t rows,
-                                                                 ccu_dtype b_dtype) {
+/* Terms start .. stop - 1 of K, added to c unless start is 0. rows and b_dtype are constants where
+ * this is expanded. */
+static inline __attribute__((always_inline)) void ccu_panel_chain(const ccu_panel *p, int32_t start,
+                                                                  int32_t stop, int32_t rows,
+                                                                  ccu_dtype b_dtype) {
     ccu_lanes sum[CCU_PANEL_ROWS][2] = { { { 0 } } };
-    size_t    b                      = 0;
-    for (int32_t k = 0; k < p->K; k++) {
+    size_t    b                      = (size_t)start * p->b_stride;
+    for (int32_t k = start; k < stop; k++) {
         const ccu_lanes left  = ccu_lanes_read(p->b, b, CCU_LANES, b_dtype);
         const ccu_lanes right = ccu_lanes_read(p->b, b + CCU_LANES, CCU_LANES, b_dtype);
 #pragma GCC unroll 6
@@ -35,8 +39,22 @@ static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel
     }
 #pragma GCC unroll 6
     for (int32_t i = 0; i < rows; i++) {
-        ccu_lanes_store(p->c + (size_t)i * p->c_stride, sum[i][0]);
-        ccu_lanes_store(p->c + (size_t)i * p->c_stride + CCU_LANES, sum[i][1]);
+        float *c = p->c + (size_t)i * p->c_stride;
+        if (start > 0) {
+            sum[i][0] += ccu_lanes_load(c);
+            sum[i][1] += ccu_lanes_load(c + CCU_LANES);
+        }
+        ccu_lanes_store(c, sum[i][0]);
+        ccu_lanes_store(c + CCU_LANES, sum[i][1]);
+    }
+}
+
+static inline __attribute__((always_inline)) void ccu_panel_rows(const ccu_panel *p, int32_t rows,
+                                                                 ccu_dtype b_dtype) {
+    for (int32_t start = 0; start < p->K; start += CCU_PANEL_CHAIN) {
+        const int32_t left = p->K - start;
+        ccu_panel_chain(p, start, start + (left < CCU_PANEL_CHAIN ? left : CCU_PANEL_CHAIN), rows,
+                        b_dtype);
     }
 }
 

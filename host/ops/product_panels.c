@@ -2,8 +2,9 @@
  *
  * Weights lie in panels of CCU_PANEL outputs, (K, CCU_PANEL) each, f32 or bf16. bf16 panels are
  * expanded once per task; for a few rows in registers instead, since then reading weights is what
- * limits. K is never cut: a panel and six rows of x stream from the second-level cache as fast as
- * the kernel multiplies. (Blocks of 192 .. 384 of K were tried on Zen 3: 0 to 10 % slower.) */
+ * limits. One pass covers all of K: a panel and six rows of x stream from the second-level cache as
+ * fast as the kernel multiplies. (Passes over 192 .. 384 of K were tried on Zen 3: 0 to 10 %
+ * slower.) */
 #include <assert.h>
 #include <omp.h>
 
