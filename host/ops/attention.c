@@ -38,38 +38,73 @@ static workspace workspace_cut(const ccu_attention *op, float *scratch) {
     return w;
 }
 
+/* Key row of D numbers at element `at` of k, spread over one column of its panel. dtype is a
+ * constant where this is expanded. */
+static inline __attribute__((always_inline)) void lay_key_as(const ccu_attention *op, size_t at,
+                                                             float *to, ccu_dtype dtype) {
+    const size_t D = (size_t)op->D;
+    for (size_t d = 0; d < D; d++) {
+        to[d * CCU_PANEL] = dtype == CCU_F32 ? ((const float *)op->k)[at + d]
+                                             : ccu_bf16_to_f32(((const ccu_bf16 *)op->k)[at + d]);
+    }
+}
+
 /* Keys of head h of sequence b with D outside and keys inside; keys beyond T are 0. */
 static void lay_keys(const ccu_attention *op, const workspace *w, int32_t b, int32_t h) {
-    const size_t stride = (size_t)op->kv_stride;
+    const size_t stride = (size_t)op->kv_stride, D = (size_t)op->D;
     for (size_t j = 0; j < w->T_wide; j++) {
-        float *to = w->keys + j / CCU_PANEL * CCU_PANEL * (size_t)op->D + j % CCU_PANEL;
+        const size_t at = ((size_t)b * (size_t)op->T + j) * stride + (size_t)h * D;
+        float       *to = w->keys + j / CCU_PANEL * CCU_PANEL * D + j % CCU_PANEL;
         if (j >= (size_t)op->T) {
-            for (int32_t d = 0; d < op->D; d++) { to[(size_t)d * CCU_PANEL] = 0.0f; }
-            continue;
-        }
-        const size_t at = ((size_t)b * (size_t)op->T + j) * stride + (size_t)h * (size_t)op->D;
-        for (int32_t d = 0; d < op->D; d += CCU_LANES) {
-            const int32_t left = op->D - d < CCU_LANES ? op->D - d : CCU_LANES;
-            float         lane[CCU_LANES];
-            ccu_lanes_store(lane, ccu_lanes_read(op->k, at + (size_t)d, left, op->dtype));
-            for (int32_t i = 0; i < left; i++) { to[(size_t)(d + i) * CCU_PANEL] = lane[i]; }
+            for (size_t d = 0; d < D; d++) { to[d * CCU_PANEL] = 0.0f; }
+        } else if (op->dtype == CCU_F32) {
+            lay_key_as(op, at, to, CCU_F32);
+        } else {
+            lay_key_as(op, at, to, CCU_BF16);
         }
     }
 }
 
-/* count rows of head h, each widened with zeros to whole panels and multiplied by scale. */
-static void lay_rows(const void *x, size_t at, size_t stride, int32_t count, float scale,
-                     const ccu_attention *op, float *to) {
-    const size_t D_wide = whole_panels(op->D);
+/* A row of D numbers at element `at` of x, times scale and widened with zeros to whole panels. */
+static inline __attribute__((always_inline)) void lay_row_as(const void *x, size_t at, int32_t D,
+                                                             float scale, float *to,
+                                                             ccu_dtype dtype) {
+    const size_t wide = whole_panels(D), rest = (size_t)D % CCU_LANES;
+    size_t       d = 0;
+    for (; d + CCU_LANES <= (size_t)D; d += CCU_LANES) {
+        ccu_lanes_store(to + d, ccu_lanes_read(x, at + d, CCU_LANES, dtype) * scale);
+    }
+    if (rest > 0) {
+        ccu_lanes_store(to + d, ccu_lanes_read(x, at + d, (int32_t)rest, dtype) * scale);
+        d += CCU_LANES;
+    }
+    for (; d < wide; d += CCU_LANES) { ccu_lanes_store(to + d, (ccu_lanes){ 0 }); }
+}
+
+/* count rows, stride apart. */
+static void lay_rows(const ccu_attention *op, const void *x, size_t at, size_t stride,
+                     int32_t count, float scale, float *to) {
     for (int32_t i = 0; i < count; i++) {
-        for (size_t d = 0; d < D_wide; d += CCU_LANES) {
-            const int32_t left = op->D - (int32_t)d;
-            ccu_lanes     v    = { 0 };
-            if (left > 0) { v = ccu_lanes_read(x, at + d, left, op->dtype) * scale; }
-            ccu_lanes_store(to + d, v);
+        if (op->dtype == CCU_F32) {
+            lay_row_as(x, at, op->D, scale, to, CCU_F32);
+        } else {
+            lay_row_as(x, at, op->D, scale, to, CCU_BF16);
         }
         at += stride;
-        to += D_wide;
+        to += whole_panels(op->D);
+    }
+}
+
+/* The sums of one query over their total, to element `at` of y. */
+static inline __attribute__((always_inline)) void write_row_as(const ccu_attention *op, size_t at,
+                                                               const float *sums, float total,
+                                                               ccu_dtype dtype) {
+    int32_t d = 0;
+    for (; d + CCU_LANES <= op->D; d += CCU_LANES) {
+        ccu_lanes_write(op->y, at + (size_t)d, ccu_lanes_load(sums + d) / total, CCU_LANES, dtype);
+    }
+    if (d < op->D) {
+        ccu_lanes_write(op->y, at + (size_t)d, ccu_lanes_load(sums + d) / total, op->D - d, dtype);
     }
 }
 
@@ -80,8 +115,8 @@ static void run_queries(const ccu_attention *op, const workspace *w, size_t row,
     const size_t width = (size_t)op->H * (size_t)op->D;
     float        sum[CCU_PANEL_ROWS];
 
-    lay_rows(op->q, row * (size_t)op->q_stride + head, (size_t)op->q_stride, rows,
-             1.0f / sqrtf((float)op->D), op, w->queries);
+    lay_rows(op, op->q, row * (size_t)op->q_stride + head, (size_t)op->q_stride, rows,
+             1.0f / sqrtf((float)op->D), w->queries);
     for (size_t j = 0; j < w->T_wide; j += CCU_PANEL) { /* 1. scores */
         const ccu_panel p = { .c = w->scores + j, .c_stride = w->T_wide,
                               .a = w->queries, .a_stride = w->D_wide,
@@ -100,10 +135,12 @@ static void run_queries(const ccu_attention *op, const workspace *w, size_t row,
         ccu_panel_run(&p, rows, CCU_F32);
     }
     for (int32_t i = 0; i < rows; i++) { /* 4. divide and round */
-        for (int32_t d = 0; d < op->D; d += CCU_LANES) {
-            const ccu_lanes v = ccu_lanes_load(w->sums + (size_t)i * w->D_wide + (size_t)d);
-            ccu_lanes_write(op->y, (row + (size_t)i) * width + head + (size_t)d, v / sum[i],
-                            op->D - d, op->dtype);
+        const float *from = w->sums + (size_t)i * w->D_wide;
+        const size_t at   = (row + (size_t)i) * width + head;
+        if (op->dtype == CCU_F32) {
+            write_row_as(op, at, from, sum[i], CCU_F32);
+        } else {
+            write_row_as(op, at, from, sum[i], CCU_BF16);
         }
     }
 }
@@ -115,7 +152,7 @@ static void run_item(const ccu_attention *op, float *scratch, int32_t b, int32_t
     const size_t    at = (size_t)b * (size_t)op->T * (size_t)op->kv_stride +
                       (size_t)h * (size_t)op->D;
     lay_keys(op, &w, b, h);
-    lay_rows(op->v, at, (size_t)op->kv_stride, op->T, 1.0f, op, w.values);
+    lay_rows(op, op->v, at, (size_t)op->kv_stride, op->T, 1.0f, w.values);
     for (int32_t i = first; i < first + count; i += CCU_PANEL_ROWS) {
         const int32_t left = first + count - i;
         run_queries(op, &w, (size_t)b * (size_t)op->Tq + (size_t)i, h,

@@ -26,11 +26,16 @@ static inline __attribute__((always_inline)) void scores_as(const ccu_attention_
     const float scale = 1.0f / sqrtf((float)op->D);
     for (int32_t j = 0; j < m->count; j++) {
         const size_t k   = (size_t)m->path[j] * (size_t)op->kv_stride + head;
+        const size_t q   = m->q + head;
         ccu_lanes    sum = { 0 };
-        for (int32_t d = 0; d < op->D; d += CCU_LANES) {
-            const int32_t left = op->D - d;
-            sum += ccu_lanes_read(op->q, m->q + head + (size_t)d, left, dtype) *
-                   ccu_lanes_read(op->k, k + (size_t)d, left, dtype);
+        int32_t      d   = 0;
+        for (; d + CCU_LANES <= op->D; d += CCU_LANES) {
+            sum += ccu_lanes_read(op->q, q + (size_t)d, CCU_LANES, dtype) *
+                   ccu_lanes_read(op->k, k + (size_t)d, CCU_LANES, dtype);
+        }
+        if (d < op->D) {
+            sum += ccu_lanes_read(op->q, q + (size_t)d, op->D - d, dtype) *
+                   ccu_lanes_read(op->k, k + (size_t)d, op->D - d, dtype);
         }
         scores[j] = ccu_lanes_sum(sum) * scale;
     }

@@ -4,18 +4,25 @@
 #include "ops/cpu_state.h"
 #include "ops/lanes.h"
 
-/* dtype is a constant where this is expanded. */
+/* count columns of a row: token at element `from` of the table, place at element `at` of the
+ * positions, to element `to` of y. dtype is a constant where this is expanded. */
+static inline __attribute__((always_inline)) void part_as(const ccu_embed_tokens *op, size_t from,
+                                                          size_t at, size_t to, int32_t count,
+                                                          ccu_dtype dtype) {
+    const ccu_lanes token = ccu_lanes_read(op->table, from, count, dtype);
+    const ccu_lanes place = ccu_lanes_read(op->positions, at, count, CCU_F32);
+    ccu_lanes_write(op->y, to, token + place, count, dtype);
+}
+
 static inline __attribute__((always_inline)) void row_as(const ccu_embed_tokens *op, int32_t m,
                                                          ccu_dtype dtype) {
-    const size_t C    = (size_t)op->C;
-    const size_t from = (size_t)op->ids[m] * C;
-    const size_t at   = (size_t)op->at[m] * C;
-    for (size_t c = 0; c < C; c += CCU_LANES) {
-        const int32_t   left  = (int32_t)(C - c);
-        const ccu_lanes token = ccu_lanes_read(op->table, from + c, left, dtype);
-        const ccu_lanes place = ccu_lanes_read(op->positions, at + c, left, CCU_F32);
-        ccu_lanes_write(op->y, (size_t)m * C + c, token + place, left, dtype);
+    const size_t C = (size_t)op->C, rest = C % CCU_LANES;
+    const size_t from = (size_t)op->ids[m] * C, at = (size_t)op->at[m] * C, to = (size_t)m * C;
+    size_t       c = 0;
+    for (; c + CCU_LANES <= C; c += CCU_LANES) {
+        part_as(op, from + c, at + c, to + c, CCU_LANES, dtype);
     }
+    if (rest > 0) { part_as(op, from + c, at + c, to + c, (int32_t)rest, dtype); }
 }
 
 void ccu_cpu_embed_tokens(ccu_backend *be, const ccu_embed_tokens *op) {

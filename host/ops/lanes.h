@@ -71,9 +71,13 @@ static inline ccu_lanes ccu_lanes_read(const void *from, size_t at, int32_t coun
         const float *x = (const float *)from + at;
         return count >= CCU_LANES ? ccu_lanes_load(x) : ccu_lanes_load_part(x, count);
     }
-    ccu_lanes_u16 bits = { 0 };
-    memcpy(&bits, (const ccu_bf16 *)from + at,
-           count >= CCU_LANES ? sizeof bits : (size_t)count * sizeof(ccu_bf16));
+    const ccu_bf16 *x    = (const ccu_bf16 *)from + at;
+    ccu_lanes_u16   bits = { 0 };
+    if (count >= CCU_LANES) {
+        memcpy(&bits, x, sizeof bits); /* a size known to the compiler: one load */
+    } else {
+        memcpy(&bits, x, (size_t)count * sizeof *x);
+    }
     return ccu_lanes_from_bf16(bits);
 }
 
@@ -89,8 +93,12 @@ static inline void ccu_lanes_write(void *to, size_t at, ccu_lanes v, int32_t cou
         return;
     }
     const ccu_lanes_u16 bits = ccu_lanes_to_bf16(v);
-    memcpy((ccu_bf16 *)to + at, &bits,
-           count >= CCU_LANES ? sizeof bits : (size_t)count * sizeof(ccu_bf16));
+    ccu_bf16           *y    = (ccu_bf16 *)to + at;
+    if (count >= CCU_LANES) {
+        memcpy(y, &bits, sizeof bits);
+    } else {
+        memcpy(y, &bits, (size_t)count * sizeof *y);
+    }
 }
 
 /* Lanes are added pairwise: i with i + half, halving. */

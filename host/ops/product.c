@@ -48,29 +48,44 @@ static inline ccu_lanes activate(ccu_lanes v, ccu_act act) {
     return v;
 }
 
-/* act and dtype are constants where this is expanded. */
+/* One row's part of a result. */
+typedef struct result_row {
+    const float *c, *b, *positions; /* b and positions: NULL if there are none */
+    size_t       at;                /* element of y and r that column 0 goes to */
+} result_row;
+
+/* Columns j .. j + count - 1. act and dtype are constants where this is expanded. */
+static inline __attribute__((always_inline)) void finish_part(const ccu_product *op,
+                                                              const result_row *row, size_t j,
+                                                              int32_t count, ccu_act act,
+                                                              ccu_dtype dtype) {
+    ccu_lanes v = ccu_lanes_read(row->c, j, count, CCU_F32);
+    if (row->b != NULL) { v += ccu_lanes_read(row->b, j, count, CCU_F32); }
+    v = activate(v, act);
+    if (row->positions != NULL) { v += ccu_lanes_read(row->positions, j, count, CCU_F32); }
+    if (op->r != NULL) { v += ccu_lanes_read(op->r, row->at + j, count, dtype); }
+    ccu_lanes_write(op->y, row->at + j, v, count, dtype);
+}
+
 static inline __attribute__((always_inline)) void finish_as(const ccu_product *op,
                                                             const ccu_product_result *t,
                                                             ccu_act act, ccu_dtype dtype) {
+    const size_t n = (size_t)t->n, whole = (size_t)(t->columns - t->columns % CCU_LANES);
     for (int32_t i = 0; i < t->rows; i++) {
-        const int32_t m         = t->m + i;
-        const float  *c         = t->c + (size_t)i * t->c_stride;
-        const float  *positions = NULL;
-        size_t        row       = (size_t)m;
+        const int32_t m   = t->m + i;
+        result_row    row = { .c = t->c + (size_t)i * t->c_stride };
+        size_t        to  = (size_t)m;
+        if (op->b != NULL) { row.b = op->b + n; }
         if (op->group > 0) {
-            row += (size_t)(m / op->group) + 1;
-            positions = op->positions + (size_t)(m % op->group + 1) * (size_t)op->N;
+            to += (size_t)(m / op->group) + 1;
+            row.positions = op->positions + (size_t)(m % op->group + 1) * (size_t)op->N + n;
         }
-        for (int32_t j = 0; j < t->columns; j += CCU_LANES) {
-            const int32_t left = t->columns - j;
-            const size_t  n    = (size_t)(t->n + j);
-            const size_t  at   = row * op->y_stride + n;
-            ccu_lanes     v    = ccu_lanes_read(c, (size_t)j, left, CCU_F32);
-            if (op->b != NULL) { v += ccu_lanes_read(op->b, n, left, CCU_F32); }
-            v = activate(v, act);
-            if (positions != NULL) { v += ccu_lanes_read(positions, n, left, CCU_F32); }
-            if (op->r != NULL) { v += ccu_lanes_read(op->r, at, left, dtype); }
-            ccu_lanes_write(op->y, at, v, left, dtype);
+        row.at = to * op->y_stride + n;
+        for (size_t j = 0; j < whole; j += CCU_LANES) {
+            finish_part(op, &row, j, CCU_LANES, act, dtype);
+        }
+        if (whole < (size_t)t->columns) {
+            finish_part(op, &row, whole, t->columns % CCU_LANES, act, dtype);
         }
     }
 }
