@@ -2,8 +2,8 @@
  *
  * Tolerances. A value of a layer comes out of dot products of K terms; in f32 each is off by about
  * 6e-8 * sqrt(K) of its largest terms, and the blocks' errors add up like independent ones.
- * 1e-6 * sqrt(blocks + 1) holds that for the widths here; what is measured is a quarter to a half
- * of it. PyTorch's own f32 is off by 2e-7 to 1.7e-6 (printed by make_golden.py). */
+ * 1e-6 * sqrt(blocks + 1) holds that for the widths here; the largest measured is 0.54 of it.
+ * PyTorch's own f32 is off by 2e-7 to 1.7e-6 (printed by make_golden.py). */
 #include "support/golden_towers.h"
 
 #include <setjmp.h>
