@@ -11,7 +11,7 @@
 #define SHOWN_MAX 40     /* bytes of a token in a message */
 #define STACK_SYMBOLS 64 /* words up to this many bytes need no memory of the heap */
 
-/* As in names.c: longer only where somebody chose the pairs so. */
+/* As in token_names.c: longer only where somebody chose the pairs so. */
 #define PROBES_MAX 1024
 
 /* ---- The table of merges -------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "base/status.h"
-#include "text/names.h"
+#include "text/token_names.h"
 
 /* In which order pairs of equal standing are merged. The two differ only for vocabularies whose
  * merges use tokens that a later merge makes; CLIP's does not. */

@@ -1,6 +1,6 @@
 /* Token texts and their ids while a vocabulary is read. */
-#ifndef CCU_TEXT_NAMES_H
-#define CCU_TEXT_NAMES_H
+#ifndef CCU_TEXT_TOKEN_NAMES_H
+#define CCU_TEXT_TOKEN_NAMES_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
-/* Token texts and ids; see names.h. */
-#include "text/names.h"
+/* Token texts and ids; see token_names.h. */
+#include "text/token_names.h"
 
 #include <assert.h>
 #include <string.h>
