@@ -180,7 +180,7 @@ static float *scores_topk(agree *a, ccu_dtype dtype, int32_t first, int32_t coun
     return all;
 }
 
-/* ---- The comparison ---------------------------------------------------------------------------- */
+/* ---- The comparison ------------------------------------------------------------------------ */
 
 typedef struct stable_op {
     const char *name;
