@@ -96,7 +96,8 @@ static void rows_are_unit_vectors(void **state) {
     const size_t      E       = (size_t)clipcu_engine_info(engine).embed_dim;
     for (size_t i = 0; i < IMAGES + 2; i++) {
         double square = 0.0;
-        for (size_t e = i * E; e < (i + 1) * E; e++) { square += (double)rows[e] * (double)rows[e]; }
+        const float *row = rows + i * E;
+        for (size_t e = 0; e < E; e++) { square += (double)row[e] * (double)row[e]; }
         assert_true(fabs(square - 1.0) < 1e-5);
     }
     free(rows);
