@@ -139,7 +139,8 @@ typedef struct clipcu_engine clipcu_engine;
  * index, preprocessor_config.json, tokenizer.json or vocab.json + merges.txt) or open_clip
  * (open_clip_config.json, open_clip_model.safetensors). No conversion step.
  *
- * Every buffer is sized and allocated here; the encode calls below allocate nothing of theirs.
+ * The towers' weights and activations are sized and allocated here, for batch_max images.
+ * Encoding images allocates nothing more; texts and banks take memory for their prompts.
  * Returns IO, FORMAT, UNSUPPORTED (the feature is named), NOMEM, LIMIT, CUDA, ARGUMENT. */
 CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_open(const char *model_dir,
                                                     const clipcu_options *options,
