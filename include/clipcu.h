@@ -6,7 +6,7 @@
  *     #include <stdio.h>
  *
  *     int main(void) {
- *         const char *const labels[] = { "a dog", "a cat", "a boat" };
+ *         const char *const labels[] = { "dog", "cat", "boat" };
  *         clipcu_options options = clipcu_options_default();
  *         clipcu_error   error;
  *         clipcu_engine *engine = NULL;

@@ -10,7 +10,7 @@
 static int check_arguments(const ccu_arguments *arguments) {
     clipcu_error error = { .code = CLIPCU_OK };
     if ((arguments->labels != NULL) == (arguments->classes != NULL)) {
-        ccu_report("which classes? Expected one of --classes \"a cat,a dog\" and --labels FILE, "
+        ccu_report("which classes? Expected one of --classes \"cat,dog\" and --labels FILE, "
                    "found %s" HELP_HINT,
                    arguments->labels != NULL ? "both" : "neither");
         return CCU_EXIT_USAGE;

@@ -29,7 +29,7 @@ static int check_arguments(const ccu_arguments *arguments) {
     const int given = (arguments->labels != NULL) + (arguments->classes != NULL) +
                       (arguments->bank != NULL);
     if (given == 0) {
-        ccu_report("which classes? Add --classes \"a cat,a dog,a boat\", or --labels FILE with one "
+        ccu_report("which classes? Add --classes \"cat,dog,boat\", or --labels FILE with one "
                    "name per line, or --bank FILE" HELP_HINT);
         return CCU_EXIT_USAGE;
     }

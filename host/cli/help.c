@@ -19,7 +19,7 @@ void ccu_help_overview(ccu_buffer *out) {
         out, "  help       show this page, or that of a command: clipcu help classify\n\n"
              "Examples:\n"
              "  What is in this photo?\n"
-             "    clipcu classify photo.jpg --classes \"a cat,a dog,a boat\"\n\n"
+             "    clipcu classify photo.jpg --classes \"cat,dog,boat\"\n\n"
              "  Sort a folder of photos: one JSON line each\n"
              "    clipcu classify photos/ --labels labels.txt --format jsonl -o results.jsonl\n\n"
              "  Vectors for search or clustering, as a NumPy file\n"

@@ -42,7 +42,7 @@ static int refuse_command(const char *name) {
         ccu_report("unknown command \"%s\"; did you mean clipcu %s?", name, meant->name);
     } else if (stat(name, &info) == 0) {
         ccu_report("expected a command before \"%s\", as in: clipcu classify %s --classes "
-                   "\"a cat,a dog\"",
+                   "\"cat,dog\"",
                    name, name);
     } else {
         ccu_report("unknown command \"%s\"; see clipcu --help", name);

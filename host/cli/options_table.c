@@ -24,7 +24,7 @@ const ccu_command ccu_commands[] = {
       "INPUT is a picture, a folder (with all folders in it), a .txt list of paths, or\n"
       "- for paths on standard input. Results keep the order of the inputs. A picture\n"
       "that cannot be read is one result with an error, and the run goes on.\n",
-      "  clipcu classify photo.jpg --classes \"a cat,a dog,a boat\"\n"
+      "  clipcu classify photo.jpg --classes \"cat,dog,boat\"\n"
       "  clipcu classify photos/ --labels labels.txt --top 1\n"
       "  clipcu classify photos/ --labels labels.txt --templates openai80 \\\n"
       "                  --format jsonl -o results.jsonl\n"

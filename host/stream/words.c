@@ -73,7 +73,7 @@ static clipcu_status cut_classes(ccu_words *words, clipcu_error *error) {
         if (bytes == 0) {
             return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
                             "--classes: name %d is empty; expected names parted by commas, like "
-                            "--classes \"a cat,a dog\" (a name that holds a comma needs "
+                            "--classes \"cat,dog\" (a name that holds a comma needs "
                             "--labels FILE)",
                             (int)words->count + 1);
         }

@@ -77,7 +77,7 @@ run --top 3 classify
 exits 1 "an option before the command"
 run classify red.ppm
 exits 1 "classify without classes"
-says '--classes "a cat,a dog,a boat"' "classify without classes"
+says '--classes "cat,dog,boat"' "classify without classes"
 run classify --classes a,b
 exits 1 "classify without pictures"
 says "which pictures?" "classify without pictures"
