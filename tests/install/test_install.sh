@@ -96,14 +96,14 @@ if ! test -f "$CLIPCU_SOURCE/weights/demo/model.safetensors"; then
     echo "SKIPPED: no model in weights/demo to run the example with (it was built)"
     exit 77
 fi
-picture=$(find "$CLIPCU_SOURCE/tests/data/emoji" -name '*.png' | sort | head -n 1)
+picture=$CLIPCU_SOURCE/tests/data/emoji/dog-face.jpg
 mkdir -p "$folder/run/weights"
 ln -s "$prefix/share/clipcu/demo" "$folder/run/weights/demo"
 cp "$picture" "$folder/run/photo.jpg" # the engine looks at the contents, not at the name
 for program in "$folder/example/build/example" "$folder/example/by_pkgconfig"; do
     test -x "$program" || continue
     said=$(cd "$folder/run" && LD_LIBRARY_PATH=$library "$program") || fail "$program: status $?"
-    echo "$said" | grep -qE '^a (dog|cat|boat) [0-9.]+ %$' || fail "$program said: $said"
+    echo "$said" | grep -qE '^dog [0-9.]+ %$' || fail "$program said: $said"
 done
 echo "the example says: $said"
 
