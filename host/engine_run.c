@@ -15,6 +15,10 @@ static const char *const template_single[] = {"a photo of a {}."};
 
 /* ---- Images --------------------------------------------------------------------------------- */
 
+static clipcu_status fail_null(const char *function, clipcu_error *error) {
+    return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "%s: NULL where it is not allowed", function);
+}
+
 static clipcu_status need_image(const clipcu_engine *engine, clipcu_error *error) {
     if (engine->config.image.present) { return CLIPCU_OK; }
     return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s: this checkpoint has no image tower",
@@ -35,6 +39,9 @@ clipcu_status clipcu_decode_image(const clipcu_engine *engine, const char *name,
                                   clipcu_error *error) {
     ccu_image image = {0};
     ccu_error_clear(error);
+    if (name == NULL || bytes == NULL || pixels == NULL) {
+        return fail_null("clipcu_decode_image", error);
+    }
     clipcu_status status = need_image(engine, error);
     if (status != CLIPCU_OK) { return status; }
     const ccu_decode_options options = {.pixels_max = engine->options.pixels_max,
@@ -50,6 +57,7 @@ clipcu_status clipcu_load_image(const clipcu_engine *engine, const char *path, u
     uint8_t *bytes       = NULL;
     size_t   bytes_count = 0;
     ccu_error_clear(error);
+    if (path == NULL || pixels == NULL) { return fail_null("clipcu_load_image", error); }
     clipcu_status status = ccu_file_read(path, IMAGE_BYTES_MAX, &bytes, &bytes_count, error);
     if (status == CLIPCU_OK) {
         status = clipcu_decode_image(engine, path, bytes, bytes_count, pixels, error);
@@ -152,6 +160,7 @@ clipcu_status clipcu_bank_build(clipcu_engine *engine, const char *const *labels
     ccu_text_encoder encoder;
     clipcu_bank     *bank = NULL;
     ccu_error_clear(error);
+    if (out == NULL) { return fail_null("clipcu_bank_build", error); }
     *out = NULL;
     if (templates == NULL || templates_count == 0) {
         templates       = template_single;
@@ -195,11 +204,13 @@ const char *const *clipcu_builtin_templates(const char *name, int32_t *count) {
 
 clipcu_status clipcu_bank_save(const clipcu_bank *bank, const char *path, clipcu_error *error) {
     ccu_error_clear(error);
+    if (bank == NULL || path == NULL) { return fail_null("clipcu_bank_save", error); }
     return ccu_bank_write(bank, path, error);
 }
 
 clipcu_status clipcu_bank_load(const char *path, clipcu_bank **out, clipcu_error *error) {
     ccu_error_clear(error);
+    if (path == NULL || out == NULL) { return fail_null("clipcu_bank_load", error); }
     *out = NULL;
     return ccu_bank_read(path, out, error);
 }
@@ -210,6 +221,9 @@ clipcu_status clipcu_rank(clipcu_engine *engine, const clipcu_bank *bank, const 
                           int32_t count, int32_t top, clipcu_match *matches,
                           clipcu_error *error) {
     ccu_error_clear(error);
+    if (bank == NULL || embeddings == NULL || matches == NULL) {
+        return fail_null("clipcu_rank", error);
+    }
     if (bank->fingerprint != engine->fingerprint || bank->E != engine->config.embed_dim) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
                         "the class bank was made by another model: its fingerprint is %016" PRIx64

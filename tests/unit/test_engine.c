@@ -183,6 +183,15 @@ static void misuse_is_refused(void **state) {
                  CLIPCU_ERR_ARGUMENT, &error, "expected 1 .. 7");
     expect_error(clipcu_encode_texts(engine, NULL, 1, rows, &error), CLIPCU_ERR_ARGUMENT, &error,
                  "1 texts");
+    clipcu_bank *bank = NULL;
+    expect_error(clipcu_load_image(engine, NULL, (uint8_t *)rows, &error), CLIPCU_ERR_ARGUMENT,
+                 &error, "clipcu_load_image");
+    expect_error(clipcu_decode_image(engine, "x", NULL, 0, (uint8_t *)rows, &error),
+                 CLIPCU_ERR_ARGUMENT, &error, "clipcu_decode_image");
+    expect_error(clipcu_bank_load(NULL, &bank, &error), CLIPCU_ERR_ARGUMENT, &error, "bank_load");
+    expect_error(clipcu_bank_save(NULL, "x", &error), CLIPCU_ERR_ARGUMENT, &error, "bank_save");
+    expect_error(clipcu_rank(engine, NULL, rows, 1, 1, NULL, &error), CLIPCU_ERR_ARGUMENT, &error,
+                 "clipcu_rank");
     const char *const invalid[] = {"a \xff cat"};
     expect_error(clipcu_encode_texts(engine, invalid, 1, rows, &error), CLIPCU_ERR_FORMAT, &error,
                  "UTF-8");
