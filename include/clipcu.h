@@ -140,7 +140,8 @@ typedef struct clipcu_engine clipcu_engine;
  * (open_clip_config.json, open_clip_model.safetensors). No conversion step.
  *
  * The towers' weights and activations are sized and allocated here, for batch_max images.
- * Encoding images allocates nothing more; texts and banks take memory for their prompts.
+ * Encoding images allocates nothing more of ours (libraries below may, when a batch size is new);
+ * texts and banks take memory for their prompts.
  * Returns IO, FORMAT, UNSUPPORTED (the feature is named), NOMEM, LIMIT, CUDA, ARGUMENT. */
 CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_open(const char *model_dir,
                                                     const clipcu_options *options,

@@ -352,10 +352,6 @@ const ccu_st_entry *ccu_st_at(const ccu_st_file *file, int32_t index) {
     return &file->entries[index];
 }
 
-const char *ccu_st_name_at(const ccu_st_file *file, int32_t index) {
-    return ccu_st_at(file, index)->name;
-}
-
 const ccu_st_entry *ccu_st_find(const ccu_st_file *file, const char *name) {
     const ccu_st_entry key = { .name = name };
     return bsearch(&key, file->entries, (size_t)file->count, sizeof key, compare_names);

@@ -43,7 +43,6 @@ void ccu_st_close(ccu_st_file *file);
 /* Tensors, in the order of their names. */
 int32_t             ccu_st_count(const ccu_st_file *file);
 const ccu_st_entry *ccu_st_at(const ccu_st_file *file, int32_t index);
-const char         *ccu_st_name_at(const ccu_st_file *file, int32_t index);
 
 /* NULL if there is none. O(log count). */
 const ccu_st_entry *ccu_st_find(const ccu_st_file *file, const char *name);

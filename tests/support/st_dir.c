@@ -74,6 +74,20 @@ void st_dir_write_tensors(const st_dir *dir, const char *name, uint64_t header_b
     free(whole);
 }
 
+int st_dir_set_up(void **state) {
+    st_dir *dir = malloc(sizeof *dir);
+    if (dir == NULL) { return -1; }
+    st_dir_make(dir);
+    *state = dir;
+    return 0;
+}
+
+int st_dir_tear_down(void **state) {
+    st_dir_remove(*state);
+    free(*state);
+    return 0;
+}
+
 uint64_t st_random(uint64_t *state) {
     *state ^= *state << 13;
     *state ^= *state >> 7;

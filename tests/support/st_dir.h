@@ -14,6 +14,10 @@ void st_dir_make(st_dir *dir);
 void st_dir_empty(const st_dir *dir);
 void st_dir_remove(const st_dir *dir);
 
+/* A folder for a whole cmocka group: *state is the st_dir. */
+int st_dir_set_up(void **state);
+int st_dir_tear_down(void **state);
+
 /* dir/name into path[512]; returns path. */
 const char *st_dir_join(const st_dir *dir, const char *name, char path[512]);
 void        st_dir_write(const st_dir *dir, const char *name, const void *data, size_t bytes);

@@ -367,20 +367,6 @@ static void visits_every_index_once(void **state) {
     }
 }
 
-static int make_dir(void **state) {
-    st_dir *dir = malloc(sizeof *dir);
-    if (dir == NULL) { return -1; }
-    st_dir_make(dir);
-    *state = dir;
-    return 0;
-}
-
-static int remove_dir(void **state) {
-    st_dir_remove(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_first_failure),
@@ -399,5 +385,5 @@ int main(void) {
         cmocka_unit_test(refuses_what_is_no_object),
         cmocka_unit_test(visits_every_index_once),
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, st_dir_set_up, st_dir_tear_down);
 }

@@ -21,20 +21,6 @@ static st_dir dir_of(void **state) {
     return *(st_dir *)*state;
 }
 
-static int make_dir(void **state) {
-    st_dir *dir = malloc(sizeof *dir);
-    if (dir == NULL) { return -1; }
-    st_dir_make(dir);
-    *state = dir;
-    return 0;
-}
-
-static int remove_dir(void **state) {
-    st_dir_remove(*state);
-    free(*state);
-    return 0;
-}
-
 static const uint8_t DATA[64] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
 /* Opens a file of this header and 64 bytes of data. */
@@ -62,9 +48,9 @@ static void reads_every_field(void **state) {
                     &file, &error),
         CLIPCU_OK);
     assert_int_equal(ccu_st_count(file), 3);
-    assert_string_equal(ccu_st_name_at(file, 0), "a.b");
-    assert_string_equal(ccu_st_name_at(file, 1), "m");
-    assert_string_equal(ccu_st_name_at(file, 2), "z");
+    assert_string_equal(ccu_st_at(file, 0)->name, "a.b");
+    assert_string_equal(ccu_st_at(file, 1)->name, "m");
+    assert_string_equal(ccu_st_at(file, 2)->name, "z");
     assert_string_equal(ccu_st_metadata(file, "format"), "pt");
     assert_string_equal(ccu_st_metadata(file, "note"), "a \"b\" \xc3\xa9");
     assert_null(ccu_st_metadata(file, "absent"));
@@ -304,7 +290,7 @@ static void finds_among_many(void **state) {
         assert_string_equal(ccu_st_find(file, name)->name, name);
     }
     for (int32_t i = 1; i < COUNT; i++) {
-        assert_true(strcmp(ccu_st_name_at(file, i - 1), ccu_st_name_at(file, i)) < 0);
+        assert_true(strcmp(ccu_st_at(file, i - 1)->name, ccu_st_at(file, i)->name) < 0);
     }
     ccu_st_close(file);
     free(text);
@@ -400,5 +386,5 @@ int main(void) {
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(refuses_to_write_nonsense),
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, st_dir_set_up, st_dir_tear_down);
 }
