@@ -1,0 +1,147 @@
+/* The CUDA backend: its table, memory and errors; see cuda_backend.h. Ops are one file each. */
+#include "cuda_backend.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cuda_state.h"
+
+extern "C" {
+#include "base/memory.h"
+}
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+void ccu_cuda_result(ccu_cuda *cuda, int code, const char *format, ...) {
+    char    shape[160];
+    va_list args;
+    if (code == 0) { return; }
+    va_start(args, format);
+    (void)vsnprintf(shape, sizeof shape, format, args);
+    va_end(args);
+    (void)ccu_fail(&cuda->base.error, CLIPCU_ERR_CUDA, "%s: %s", shape, ccu_device_text(code));
+}
+
+void ccu_cuda_unsupported(ccu_cuda *cuda, const char *format, ...) {
+    char    shape[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(shape, sizeof shape, format, args);
+    va_end(args);
+    (void)ccu_fail(&cuda->base.error, CLIPCU_ERR_UNSUPPORTED, "CUDA backend: %s", shape);
+}
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+static void *slab_alloc(ccu_backend *be, size_t bytes) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    void     *slab = NULL;
+    if (ccu_device_alloc(cuda->device, bytes, &slab) != 0) {
+        (void)ccu_fail(&be->error, CLIPCU_ERR_NOMEM,
+                       "CUDA backend: no device memory for a slab of %zu bytes", bytes);
+        return NULL;
+    }
+    return slab;
+}
+
+static void slab_free(ccu_backend *be, void *slab) {
+    ccu_device_free(ccu_cuda_of(be)->device, slab);
+}
+
+static void upload(ccu_backend *be, void *to, const void *host, size_t bytes) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }
+    ccu_cuda_result(cuda, ccu_device_upload(cuda->device, to, host, bytes), "upload of %zu bytes",
+                    bytes);
+}
+
+static void download(ccu_backend *be, void *host, const void *from, size_t bytes) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }
+    ccu_cuda_result(cuda, ccu_device_download(cuda->device, host, from, bytes),
+                    "download of %zu bytes", bytes);
+}
+
+static void copy(ccu_backend *be, void *to, const void *from, size_t bytes) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }
+    ccu_cuda_result(cuda, ccu_device_copy(cuda->device, to, from, bytes), "copy of %zu bytes",
+                    bytes);
+}
+
+static clipcu_status finish(ccu_backend *be, clipcu_error *error) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    ccu_cuda_result(cuda, ccu_device_sync(cuda->device), "finish");
+    const clipcu_status status = be->error.code;
+    if (status != CLIPCU_OK) {
+        (void)ccu_fail(error, status, "%s", be->error.text);
+        ccu_error_clear(&be->error);
+    }
+    return status;
+}
+
+static void close_backend(ccu_backend *be) {
+    if (be == NULL) { return; }
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    ccu_device_close(cuda->device);
+    ccu_free(cuda);
+}
+
+/* Designated initialisers of nested names are C only; the order is that of ccu_ops. */
+static const ccu_ops cuda_ops = {
+    "cuda",
+    slab_alloc,
+    slab_free,
+    upload,
+    download,
+    copy,
+    finish,
+    close_backend,
+    ccu_cuda_linear_bytes,
+    ccu_cuda_linear_pack,
+    ccu_cuda_patch_embed_scratch,
+    ccu_cuda_scores_topk_scratch,
+    ccu_cuda_patch_embed,
+    ccu_cuda_embed_tokens,
+    ccu_cuda_layernorm,
+    ccu_cuda_linear,
+    ccu_cuda_attention,
+    ccu_cuda_attention_tree,
+    ccu_cuda_gather,
+    ccu_cuda_normalise,
+    ccu_cuda_ensemble,
+    ccu_cuda_scores_topk,
+};
+
+/* ---- Open ----------------------------------------------------------------------------------- */
+
+clipcu_status ccu_cuda_open(int32_t device_index, void *stream, ccu_backend **out,
+                            clipcu_error *error) {
+    assert(out != NULL);
+    *out           = NULL;
+    ccu_cuda *cuda = (ccu_cuda *)ccu_alloc_zeroed(1, sizeof *cuda);
+    if (cuda == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "CUDA backend: out of memory"); }
+    cuda->base.ops             = &cuda_ops;
+    const clipcu_status status = ccu_device_open(device_index, stream, &cuda->device, error);
+    if (status != CLIPCU_OK) {
+        close_backend(&cuda->base);
+        return status;
+    }
+    cuda->facts  = *ccu_device_facts_of(cuda->device);
+    cuda->stream = (simt_stream)ccu_device_stream(cuda->device);
+    *out         = &cuda->base;
+    return CLIPCU_OK;
+}
+
+void ccu_cuda_describe(const ccu_backend *be, char *text, size_t bytes) {
+    const ccu_cuda *cuda = reinterpret_cast<const ccu_cuda *>(be);
+    (void)snprintf(text, bytes, "%s", cuda->facts.name);
+}
+
+size_t ccu_cuda_memory_free(const ccu_backend *be) {
+    size_t bytes = 0;
+    (void)ccu_device_memory_free(reinterpret_cast<const ccu_cuda *>(be)->device, &bytes);
+    return bytes;
+}
