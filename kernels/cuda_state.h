@@ -13,6 +13,16 @@ typedef struct ccu_cublaslt ccu_cublaslt; /* cublaslt.h */
 typedef struct ccu_staging  ccu_staging;  /* staging.h */
 typedef struct ccu_graphs   ccu_graphs;   /* graphs.h */
 
+/* Which code multiplies. AUTO is linear.cu's table; the others are for tests and measurements, and
+ * an op that the way cannot do is UNSUPPORTED then. */
+typedef enum ccu_linear_way {
+    CCU_LINEAR_AUTO     = 0,
+    CCU_LINEAR_CUBLASLT = 1,
+    CCU_LINEAR_WGMMA    = 2,
+    CCU_LINEAR_MMA      = 3,
+    CCU_LINEAR_PLAIN    = 4
+} ccu_linear_way;
+
 typedef struct ccu_cuda {
     ccu_backend      base;   /* first: a ccu_backend * is a ccu_cuda * */
     ccu_device      *device;
@@ -21,6 +31,7 @@ typedef struct ccu_cuda {
     ccu_cublaslt    *cublaslt; /* NULL: not installed; our own kernels multiply */
     ccu_staging     *staging;  /* pinned memory between the caller's and the device */
     ccu_graphs      *graphs;
+    ccu_linear_way   way;      /* AUTO but for tests and measurements */
 } ccu_cuda;
 
 static inline ccu_cuda *ccu_cuda_of(ccu_backend *be) {
