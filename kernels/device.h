@@ -56,6 +56,14 @@ int ccu_device_elapsed(ccu_device *device, int32_t from, int32_t to, float *ms);
 /* Blocks until everything queued is done; the first error of anything asynchronous. */
 int ccu_device_sync(ccu_device *device);
 
+/* Fills *map (a TensorMap of simt_hopper.h: 128 bytes, 64-byte aligned) with what tma_load_2d needs
+ * to copy boxes of a row-major matrix into shared memory: width x height elements of element_bytes,
+ * rows row_bytes apart. base and row_bytes are multiples of 16; a box has at most 256 x 256 elements
+ * and its rows are a multiple of 16 bytes, at most swizzle_bytes where that is not 0. */
+int ccu_device_tensor_map(ccu_device *device, void *map, const void *base, int32_t element_bytes,
+                          uint64_t width, uint64_t height, uint64_t row_bytes, uint32_t box_width,
+                          uint32_t box_height, int32_t swizzle_bytes /* 0, 32, 64 or 128 */);
+
 /* CUDA graphs: everything queued between begin and end becomes *graph instead of running.
  * The emulator has none: can_capture is false there. */
 bool ccu_device_can_capture(const ccu_device *device);

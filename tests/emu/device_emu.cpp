@@ -118,6 +118,23 @@ int ccu_device_sync(ccu_device *device) {
     return 0;
 }
 
+int ccu_device_tensor_map(ccu_device *device, void *map, const void *base, int32_t element_bytes,
+                          uint64_t width, uint64_t height, uint64_t row_bytes, uint32_t box_width,
+                          uint32_t box_height, int32_t swizzle_bytes) {
+    TensorMap tensor = {};
+    (void)device;
+    tensor.base    = (const unsigned char *)base;
+    tensor.dim[0]  = width;
+    tensor.dim[1]  = height;
+    tensor.stride  = row_bytes;
+    tensor.box[0]  = box_width;
+    tensor.box[1]  = box_height;
+    tensor.esize   = (uint32_t)element_bytes;
+    tensor.swizzle = swizzle_bytes == 128 ? 1 : swizzle_bytes == 64 ? 2 : swizzle_bytes == 32 ? 3 : 0;
+    memcpy(map, &tensor, sizeof tensor);
+    return 0;
+}
+
 bool ccu_device_can_capture(const ccu_device *device) {
     (void)device;
     return false;

@@ -123,18 +123,9 @@ template <class T> static inline void mma_16816(float (&d)[4], const uint32_t (&
 template <> inline void mma_16816<ccu_f16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, simt::Loc loc) { simt::mma16816(d, a, b0, b1, false, loc); }
 template <> inline void mma_16816<ccu_bf16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, simt::Loc loc) { simt::mma16816(d, a, b0, b1, true, loc); }
 // ---- Hopper ----
-struct alignas(64) TensorMap { const unsigned char *base; uint64_t dim[2], stride; uint32_t box[2], esize, swizzle; };   // swizzle 1 = 128B (as in the wgmma descriptor)
+struct alignas(64) TensorMap { const unsigned char *base; uint64_t dim[2], stride; uint32_t box[2], esize, swizzle; unsigned char rest[80]; };   // swizzle 1 = 128B (as in the wgmma descriptor)
+static_assert(sizeof(TensorMap) == 128, "as on the device");
 namespace simt { void tma2d(uint32_t dst, const TensorMap *m, int x, int y, uint32_t bar, Loc l); }
-static inline void fence_proxy_async() { simt::proxy_fence(); }
-static inline void fence_mbar_init() { simt::proxy_fence(); }
-static inline void mbar_init(smem_t b, uint32_t n, SIMT_HERE) { simt::mb_init(b, n, loc); }
-static inline void mbar_arrive(smem_t b, SIMT_HERE) { simt::mb_arrive(b, 0, loc); }
-static inline void mbar_arrive_expect_tx(smem_t b, uint32_t n, SIMT_HERE) { simt::mb_arrive(b, n, loc); }
-static inline void mbar_wait(smem_t b, uint32_t parity, SIMT_HERE) { simt::mb_wait(b, parity, loc); }
-static inline void tma_load_2d(smem_t dst, const TensorMap *m, int x, int y, smem_t bar, SIMT_HERE) { simt::tma2d(dst, m, x, y, bar, loc); }
-static inline void wgmma_fence(SIMT_HERE) { simt::wg_fence(loc); }
-static inline void wgmma_commit(SIMT_HERE) { simt::wg_commit(loc); }
-template <int N> static inline void wgmma_wait(SIMT_HERE) { simt::wg_wait(N, loc); }
 // ---- launch: same call on both sides; arguments are copied into P... per thread, as on the device ----
 struct simt_grid { dim3 blocks, threads; size_t shared_bytes; simt_stream stream; };
 template <class... P, class... A>
