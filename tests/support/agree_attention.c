@@ -34,6 +34,7 @@ static const attention_case attention_cases[] = {
 static void run_attention(agree *a, const attention_case *c, ccu_dtype dtype) {
     const size_t width = (size_t)c->H * (size_t)c->D, stride = width + (size_t)c->gap;
     const size_t queries = (size_t)c->B * (size_t)c->Tq, keys = (size_t)c->B * (size_t)c->T;
+    if (agree_too_large(a, 2.0 * (double)(queries * width) * c->T)) { return; }
     agree_begin(a, "attention", "%s B %d Tq %d T %d H %d D %d gap %d q, k %g +- %g",
                 ccu_dtype_name(dtype), c->B, c->Tq, c->T, c->H, c->D, c->gap, (double)c->mean,
                 (double)c->spread);
@@ -122,6 +123,7 @@ static void free_tree(const tree *t) {
 static void run_tree(agree *a, const tree_case *c, ccu_dtype dtype) {
     const size_t width = (size_t)c->H * (size_t)c->D, stride = width + (size_t)c->gap;
     const size_t M = (size_t)c->M, Mq = (size_t)(c->queries == 0 ? c->M : c->queries);
+    if (agree_too_large(a, 2.0 * (double)(Mq * width) * (c->depth_max + 1))) { return; }
     agree_begin(a, "attention_tree", "%s M %d H %d D %d depth %d branch %d queries %d gap %d",
                 ccu_dtype_name(dtype), c->M, c->H, c->D, c->depth_max, c->branch, c->queries,
                 c->gap);

@@ -42,6 +42,7 @@ static const linear_case linear_cases[] = {
 
 static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype) {
     const size_t M = (size_t)c->M, N = (size_t)c->N, K = (size_t)c->K;
+    if (agree_too_large(a, (double)M * (double)N * (double)K)) { return; }
     agree_begin(a, "linear", "%s M %d N %d K %d strides %d %d act %d residual %d x %g +- %g",
                 ccu_dtype_name(dtype), c->M, c->N, c->K, c->x_stride, c->y_stride, (int)c->act,
                 (int)c->r, (double)c->mean, (double)c->spread);

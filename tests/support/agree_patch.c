@@ -44,6 +44,7 @@ static void run_patch(agree *a, const patch_case *c, ccu_dtype dtype) {
     const size_t T = (size_t)(c->S / c->P) * (size_t)(c->S / c->P) + 1, C = (size_t)c->C;
     const size_t K = 3 * (size_t)c->P * (size_t)c->P, rows = (size_t)c->B * T;
     void        *pixels = NULL;
+    if (agree_too_large(a, (double)rows * (double)C * (double)K)) { return; }
     agree_begin(a, "patch_embed", "%s B %d S %d P %d C %d kind %d", ccu_dtype_name(dtype), c->B,
                 c->S, c->P, c->C, (int)c->kind);
     float *w = malloc(C * K * sizeof *w);

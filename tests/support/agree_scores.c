@@ -118,6 +118,7 @@ static void check(agree *a, ccu_scores_topk *op, const results *got, scores_kind
 
 static void run_scores(agree *a, const scores_case *c) {
     const size_t count = (size_t)c->B * (size_t)c->top;
+    if (agree_too_large(a, (double)c->B * c->K * c->E)) { return; }
     agree_begin(a, "scores_topk", "B %d K %d E %d top %d scale %g kind %d", c->B, c->K, c->E,
                 c->top, (double)c->scale, (int)c->kind);
     float        *x     = make_rows(a, c->B, c, false);

@@ -30,6 +30,12 @@ void agree_end(agree *a) {
     a->tensor_count = 0;
 }
 
+bool agree_too_large(agree *a, double work) {
+    const bool too_large = a->work_max > 0 && work > a->work_max;
+    a->left_out += too_large;
+    return too_large;
+}
+
 void agree_begin(agree *a, const char *op, const char *format, ...) {
     va_list args;
     agree_end(a);

@@ -26,7 +26,8 @@ typedef struct agree {
     char         what[160];     /* the case: dims, dtype */
     int32_t      tensor_count;
     agree_tensor tensors[AGREE_TENSORS_MAX];
-    int32_t      cases, failures;
+    double       work_max;      /* multiply-adds: larger cases are left out; 0: none is */
+    int32_t      cases, failures, left_out;
     double       worst;         /* largest error / bound so far */
     char         worst_at[160];
     bool         quiet;         /* the checker's own test: failures are expected, say nothing */
@@ -39,6 +40,9 @@ void agree_init(agree *a, ccu_backend *be, uint64_t seed);
 void agree_begin(agree *a, const char *op, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void agree_end(agree *a);
+
+/* Before agree_begin: whether to leave out a case of this many multiply-adds, which is counted. */
+bool agree_too_large(agree *a, double work);
 
 /* Uniform in mean - spread .. mean + spread. */
 float    agree_random(agree *a, float mean, float spread);
