@@ -19,31 +19,27 @@ static int32_t crop_start(int32_t length, int32_t size, clipcu_crop crop) {
 }
 
 /* The shorter side becomes resize_size, the longer one floor(resize_size * long / short). */
-static clipcu_status plan(const ccu_image *image, const ccu_fit *fit, ccu_resize *resize,
-                          clipcu_error *error) {
-    const int64_t shorter = image->W < image->H ? image->W : image->H;
-    const int64_t longer  = image->W < image->H ? image->H : image->W;
+static clipcu_status scale(const ccu_fit *fit, int32_t W, int32_t H, ccu_resize *resize,
+                           clipcu_error *error) {
+    const int64_t shorter = W < H ? W : H;
+    const int64_t longer  = W < H ? H : W;
     const int64_t scaled  = (int64_t)fit->resize_size * longer / shorter;
     if (scaled > SIDE_MAX) {
         return ccu_fail(error, CLIPCU_ERR_LIMIT,
                         "a picture of %d x %d pixels is too narrow: its longer side would become "
                         "%lld pixels, at most %lld are handled",
-                        image->W, image->H, (long long)scaled, (long long)SIDE_MAX);
+                        W, H, (long long)scaled, (long long)SIDE_MAX);
     }
-    resize->W    = image->W <= image->H ? fit->resize_size : (int32_t)scaled;
-    resize->H    = image->W <= image->H ? (int32_t)scaled : fit->resize_size;
+    resize->W    = W <= H ? fit->resize_size : (int32_t)scaled;
+    resize->H    = W <= H ? (int32_t)scaled : fit->resize_size;
     resize->left = crop_start(resize->W, fit->size, fit->crop);
     resize->top  = crop_start(resize->H, fit->size, fit->crop);
     return CLIPCU_OK;
 }
 
-clipcu_status ccu_image_fit(const ccu_image *image, const ccu_fit *fit, uint8_t *out,
-                            clipcu_error *error) {
-    assert(image != NULL && fit != NULL && out != NULL);
-    if (image->rgb == NULL || image->W <= 0 || image->H <= 0) {
-        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "a picture of %d x %d pixels has no pixels",
-                        image->W, image->H);
-    }
+clipcu_status ccu_fit_resize(const ccu_fit *fit, int32_t W, int32_t H, ccu_resize *resize,
+                             clipcu_error *error) {
+    assert(W > 0 && H > 0);
     if (fit->size <= 0 || fit->size > SIDE_MAX || fit->resize_size > SIDE_MAX) {
         return ccu_fail(error, CLIPCU_ERR_LIMIT,
                         "image size %d (resize %d): expected 1 .. %lld", fit->size,
@@ -55,11 +51,20 @@ clipcu_status ccu_image_fit(const ccu_image *image, const ccu_fit *fit, uint8_t 
                         "picture",
                         fit->resize_size, fit->size);
     }
-    ccu_resize resize = { .W = fit->size, .H = fit->size, .width = fit->size, .height = fit->size,
-                          .resample = fit->resample };
-    if (!fit->squash) {
-        const clipcu_status status = plan(image, fit, &resize, error);
-        if (status != CLIPCU_OK) { return status; }
+    *resize = (ccu_resize){ .W = fit->size, .H = fit->size, .width = fit->size,
+                            .height = fit->size, .resample = fit->resample };
+    return fit->squash ? CLIPCU_OK : scale(fit, W, H, resize, error);
+}
+
+clipcu_status ccu_image_fit(const ccu_image *image, const ccu_fit *fit, uint8_t *out,
+                            clipcu_error *error) {
+    assert(image != NULL && fit != NULL && out != NULL);
+    if (image->rgb == NULL || image->W <= 0 || image->H <= 0) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "a picture of %d x %d pixels has no pixels",
+                        image->W, image->H);
     }
+    ccu_resize          resize;
+    const clipcu_status status = ccu_fit_resize(fit, image->W, image->H, &resize, error);
+    if (status != CLIPCU_OK) { return status; }
     return ccu_image_resize(image, &resize, out, error);
 }

@@ -74,7 +74,7 @@ static double radius(ccu_resample resample) {
     return 1.0;
 }
 
-/* Fills the window's rows; `row` is scratch for taps_max weights. */
+/* Fills the window's columns; `row` is scratch for taps_max weights. */
 static void fill(ccu_axis *axis, int32_t source, int32_t target, int32_t begin,
                  ccu_resample resample, double *row) {
     const double scale   = (double)source / target;
@@ -97,15 +97,20 @@ static void fill(ccu_axis *axis, int32_t source, int32_t target, int32_t begin,
             row[t] = weigh(resample, (t + lo - centre + 0.5) * inverse);
             sum += row[t];
         }
-        int32_t *weights = axis->weights + (size_t)i * (size_t)axis->taps_max;
+        int32_t *weights = axis->table + (size_t)axis->count * 2 + i;
         for (int32_t t = 0; t < taps; t++) {
-            const double one   = (double)(1 << CCU_RESIZE_BITS);
+            const double one   = (double)(1 << CCU_RESAMPLE_BITS);
             const double share = sum != 0.0 ? row[t] / sum : row[t];
-            weights[t]         = (int32_t)(share < 0 ? -0.5 + share * one : 0.5 + share * one);
+            weights[(size_t)t * (size_t)axis->count] =
+                (int32_t)(share < 0 ? -0.5 + share * one : 0.5 + share * one);
         }
-        axis->first[i] = lo;
-        axis->taps[i]  = taps;
+        axis->table[i]               = lo;
+        axis->table[axis->count + i] = taps;
     }
+}
+
+size_t ccu_axis_numbers(const ccu_axis *axis) {
+    return (size_t)axis->count * ((size_t)axis->taps_max + 2);
 }
 
 clipcu_status ccu_axis_init(ccu_axis *axis, int32_t source, int32_t target, int32_t begin,
@@ -125,11 +130,9 @@ clipcu_status ccu_axis_init(ccu_axis *axis, int32_t source, int32_t target, int3
     }
     axis->count    = count;
     axis->taps_max = (int32_t)taps_max;
-    axis->first    = ccu_alloc((size_t)count * sizeof *axis->first);
-    axis->taps     = ccu_alloc((size_t)count * sizeof *axis->taps);
-    axis->weights  = ccu_alloc_zeroed((size_t)count * taps_max, sizeof *axis->weights);
+    axis->table    = ccu_alloc_zeroed(ccu_axis_numbers(axis), sizeof *axis->table);
     double *row    = ccu_alloc(taps_max * sizeof *row);
-    if (axis->first == NULL || axis->taps == NULL || axis->weights == NULL || row == NULL) {
+    if (axis->table == NULL || row == NULL) {
         ccu_free(row);
         ccu_axis_free(axis);
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "resize: no memory for %zu weights",
@@ -141,8 +144,6 @@ clipcu_status ccu_axis_init(ccu_axis *axis, int32_t source, int32_t target, int3
 }
 
 void ccu_axis_free(ccu_axis *axis) {
-    ccu_free(axis->first);
-    ccu_free(axis->taps);
-    ccu_free(axis->weights);
+    ccu_free(axis->table);
     memset(axis, 0, sizeof *axis);
 }
