@@ -35,6 +35,14 @@ void ccu_device_close(ccu_device *device) {
     ccu_free(device);
 }
 
+void ccu_device_enter(ccu_device *device) {
+    (void)device;
+}
+
+void ccu_device_leave(ccu_device *device) {
+    (void)device;
+}
+
 const ccu_device_facts *ccu_device_facts_of(const ccu_device *device) {
     return &device->facts;
 }

@@ -70,6 +70,10 @@ static inline void wgmma_rs(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t 
     simt::wg_mma(d, N, a, 0, desc_b, B_TRANSPOSED, simt::is_bf16<T>, accumulate, loc);
 }
 
+template <int N> static inline void wgmma_hold(float (&d)[N]) {
+    (void)d;
+}
+
 template <int N> static inline void register_give(SIMT_HERE) {
     static_assert(N >= 24 && N <= 256 && N % 8 == 0, "setmaxnreg takes multiples of 8");
     simt::wg_fence(loc);
