@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "cuda_state.h"
+#include "graphs.h"
+#include "staging.h"
 
 extern "C" {
 #include "base/memory.h"
@@ -21,7 +23,8 @@ void ccu_cuda_result(ccu_cuda *cuda, int code, const char *format, ...) {
     va_start(args, format);
     (void)vsnprintf(shape, sizeof shape, format, args);
     va_end(args);
-    (void)ccu_fail(&cuda->base.error, CLIPCU_ERR_CUDA, "%s: %s", shape, ccu_device_text(code));
+    (void)ccu_fail(&cuda->base.error, CLIPCU_ERR_CUDA, "CUDA backend: %s: %s", shape,
+                   ccu_device_text(code));
 }
 
 void ccu_cuda_unsupported(ccu_cuda *cuda, const char *format, ...) {
@@ -38,9 +41,12 @@ void ccu_cuda_unsupported(ccu_cuda *cuda, const char *format, ...) {
 static void *slab_alloc(ccu_backend *be, size_t bytes) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     void     *slab = NULL;
+    size_t    left = 0;
     if (ccu_device_alloc(cuda->device, bytes, &slab) != 0) {
+        (void)ccu_device_memory_free(cuda->device, &left); /* 0 reads as what it is: unknown, none */
         (void)ccu_fail(&be->error, CLIPCU_ERR_NOMEM,
-                       "CUDA backend: no device memory for a slab of %zu bytes", bytes);
+                       "CUDA backend: no device memory for a slab of %zu bytes, %zu are free",
+                       bytes, left);
         return NULL;
     }
     return slab;
@@ -53,15 +59,13 @@ static void slab_free(ccu_backend *be, void *slab) {
 static void upload(ccu_backend *be, void *to, const void *host, size_t bytes) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }
-    ccu_cuda_result(cuda, ccu_device_upload(cuda->device, to, host, bytes), "upload of %zu bytes",
-                    bytes);
+    ccu_staging_upload(cuda, to, host, bytes);
 }
 
 static void download(ccu_backend *be, void *host, const void *from, size_t bytes) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }
-    ccu_cuda_result(cuda, ccu_device_download(cuda->device, host, from, bytes),
-                    "download of %zu bytes", bytes);
+    ccu_staging_download(cuda, host, from, bytes);
 }
 
 static void copy(ccu_backend *be, void *to, const void *from, size_t bytes) {
@@ -71,20 +75,29 @@ static void copy(ccu_backend *be, void *to, const void *from, size_t bytes) {
                     bytes);
 }
 
-static clipcu_status finish(ccu_backend *be, clipcu_error *error) {
-    ccu_cuda *cuda = ccu_cuda_of(be);
-    ccu_cuda_result(cuda, ccu_device_sync(cuda->device), "finish");
+/* Hands the first failure over. */
+static clipcu_status submit(ccu_backend *be, clipcu_error *error) {
     const clipcu_status status = be->error.code;
     if (status != CLIPCU_OK) {
         (void)ccu_fail(error, status, "%s", be->error.text);
         ccu_error_clear(&be->error);
     }
+    ccu_device_leave(ccu_cuda_of(be)->device);
     return status;
+}
+
+static clipcu_status finish(ccu_backend *be, clipcu_error *error) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    ccu_cuda_result(cuda, ccu_device_sync(cuda->device), "an op that had been queued");
+    ccu_staging_deliver(cuda);
+    return submit(be, error);
 }
 
 static void close_backend(ccu_backend *be) {
     if (be == NULL) { return; }
     ccu_cuda *cuda = ccu_cuda_of(be);
+    ccu_graphs_close(cuda->graphs, cuda->device);
+    ccu_staging_close(cuda->staging, cuda->device);
     ccu_device_close(cuda->device);
     ccu_free(cuda);
 }
@@ -99,10 +112,16 @@ static const ccu_ops cuda_ops = {
     copy,
     finish,
     close_backend,
+    submit,
+    ccu_cuda_replay,
+    ccu_cuda_record,
+    ccu_cuda_record_end,
     ccu_cuda_linear_bytes,
     ccu_cuda_linear_pack,
+    ccu_cuda_resize_crop_scratch,
     ccu_cuda_patch_embed_scratch,
     ccu_cuda_scores_topk_scratch,
+    ccu_cuda_resize_crop,
     ccu_cuda_patch_embed,
     ccu_cuda_embed_tokens,
     ccu_cuda_layernorm,
@@ -117,6 +136,10 @@ static const ccu_ops cuda_ops = {
 
 /* ---- Open ----------------------------------------------------------------------------------- */
 
+bool ccu_cuda_built(void) {
+    return true;
+}
+
 clipcu_status ccu_cuda_open(int32_t device_index, void *stream, ccu_backend **out,
                             clipcu_error *error) {
     assert(out != NULL);
@@ -124,14 +147,17 @@ clipcu_status ccu_cuda_open(int32_t device_index, void *stream, ccu_backend **ou
     ccu_cuda *cuda = (ccu_cuda *)ccu_alloc_zeroed(1, sizeof *cuda);
     if (cuda == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "CUDA backend: out of memory"); }
     cuda->base.ops             = &cuda_ops;
-    const clipcu_status status = ccu_device_open(device_index, stream, &cuda->device, error);
+    clipcu_status status = ccu_device_open(device_index, stream, &cuda->device, error);
+    if (status == CLIPCU_OK) { status = ccu_staging_open(cuda->device, &cuda->staging, error); }
+    if (status == CLIPCU_OK) { status = ccu_graphs_open(&cuda->graphs, error); }
     if (status != CLIPCU_OK) {
         close_backend(&cuda->base);
         return status;
     }
     cuda->facts  = *ccu_device_facts_of(cuda->device);
     cuda->stream = (simt_stream)ccu_device_stream(cuda->device);
-    *out         = &cuda->base;
+    ccu_device_leave(cuda->device);
+    *out = &cuda->base;
     return CLIPCU_OK;
 }
 

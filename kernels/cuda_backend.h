@@ -9,6 +9,9 @@ extern "C" {
 
 #include "ops/ops.h"
 
+/* False: this build has no CUDA backend, and ccu_cuda_open refuses. */
+bool ccu_cuda_built(void);
+
 /* stream: the caller's cudaStream_t, borrowed, or NULL for one of our own.
  * Closed with be->ops->close(be).
  * UNSUPPORTED (this build has no CUDA), CUDA (no driver, no device, too old), NOMEM. */

@@ -38,8 +38,9 @@ static inline ccu_cuda *ccu_cuda_of(ccu_backend *be) {
     return reinterpret_cast<ccu_cuda *>(be);
 }
 
-/* False if the backend has failed before: the op leaves at once. */
+/* False if the backend has failed before: the op leaves at once. Otherwise the device is current. */
 static inline bool ccu_cuda_ready(const ccu_cuda *cuda) {
+    ccu_device_enter(cuda->device);
     return cuda->base.error.code == CLIPCU_OK;
 }
 
@@ -72,8 +73,10 @@ static inline int32_t ccu_cuda_weight_stride(int32_t K, ccu_dtype dtype) {
 size_t ccu_cuda_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype);
 void   ccu_cuda_linear_pack(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
                             ccu_dtype dtype);
+size_t ccu_cuda_resize_crop_scratch(ccu_backend *be, const ccu_resize_crop *op);
 size_t ccu_cuda_patch_embed_scratch(ccu_backend *be, const ccu_patch_embed *op);
 size_t ccu_cuda_scores_topk_scratch(ccu_backend *be, const ccu_scores_topk *op);
+void   ccu_cuda_resize_crop(ccu_backend *be, const ccu_resize_crop *op);
 void   ccu_cuda_patch_embed(ccu_backend *be, const ccu_patch_embed *op);
 void   ccu_cuda_embed_tokens(ccu_backend *be, const ccu_embed_tokens *op);
 void   ccu_cuda_layernorm(ccu_backend *be, const ccu_layernorm *op);

@@ -32,6 +32,12 @@ typedef struct ccu_device_facts {
 clipcu_status ccu_device_open(int32_t index, void *stream, ccu_device **out, clipcu_error *error);
 void          ccu_device_close(ccu_device *device); /* NULL is a no-op */
 
+/* Makes the device current for this thread, and what was current before current again. Entered as
+ * often as one likes before leaving once; both are cheap. Launches need it (the functions below
+ * enter themselves). */
+void ccu_device_enter(ccu_device *device);
+void ccu_device_leave(ccu_device *device);
+
 const ccu_device_facts *ccu_device_facts_of(const ccu_device *device);
 const char             *ccu_device_text(int code);
 void                   *ccu_device_stream(ccu_device *device); /* as simt_grid.stream takes it */

@@ -37,4 +37,8 @@ void ccu_image_tower_prepare(ccu_image_tower *tower, ccu_backend *be);
 void ccu_image_tower_run(ccu_image_tower *tower, ccu_backend *be, const void *host_pixels,
                          ccu_pixels kind, int32_t B);
 
+/* The same from backend memory. */
+void ccu_image_tower_run_device(ccu_image_tower *tower, ccu_backend *be, const void *pixels,
+                                ccu_pixels kind, int32_t B);
+
 #endif

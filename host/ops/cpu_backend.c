@@ -64,6 +64,23 @@ static clipcu_status finish(ccu_backend *be, clipcu_error *error) {
     return status;
 }
 
+/* Nothing is recorded: an op costs what it computes. */
+static bool replay(ccu_backend *be, uint64_t key) {
+    (void)be;
+    (void)key;
+    return false;
+}
+
+static void record(ccu_backend *be, uint64_t key) {
+    (void)be;
+    (void)key;
+}
+
+static bool record_end(ccu_backend *be) {
+    (void)be;
+    return true;
+}
+
 static void close_backend(ccu_backend *be) {
     if (be == NULL) { return; }
     ccu_cpu *cpu = ccu_cpu_of(be);
@@ -82,10 +99,16 @@ static const ccu_ops cpu_ops = {
     .copy                = copy,
     .finish              = finish,
     .close               = close_backend,
+    .submit              = finish,
+    .replay              = replay,
+    .record              = record,
+    .record_end          = record_end,
     .linear_bytes        = ccu_cpu_linear_bytes,
     .linear_pack         = ccu_cpu_linear_pack,
+    .resize_crop_scratch = ccu_cpu_resize_crop_scratch,
     .patch_embed_scratch = ccu_cpu_patch_embed_scratch,
     .scores_topk_scratch = ccu_cpu_scores_topk_scratch,
+    .resize_crop         = ccu_cpu_resize_crop,
     .patch_embed         = ccu_cpu_patch_embed,
     .embed_tokens        = ccu_cpu_embed_tokens,
     .layernorm           = ccu_cpu_layernorm,

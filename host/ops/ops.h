@@ -26,6 +26,7 @@
 
 #include "base/dtype.h"
 #include "base/kinds.h"
+#include "base/resample.h"
 #include "base/status.h"
 
 typedef struct ccu_ops ccu_ops;
@@ -104,6 +105,19 @@ typedef struct ccu_embed_tokens {
     int32_t        M, C;
     ccu_dtype      dtype;
 } ccu_embed_tokens;
+
+/* Windows of resized pictures, byte-equal with Pillow: y[b] is what item b's passes make of its
+ * picture. Sizes vary from picture to picture; image/resize_batch.h packs them. */
+typedef struct ccu_resize_crop {
+    uint8_t               *y;       /* (B, S, S, 3) */
+    const uint8_t         *pixels;  /* the pictures, where their items say */
+    const int32_t         *tables;  /* their axes, S outputs each: base/resample.h */
+    const ccu_resize_item *items;   /* (B) */
+    uint8_t               *scratch; /* resize_crop_scratch() bytes, or NULL if that is 0 */
+    size_t                 middle_bytes; /* between two passes, of all items; a multiple of 16 */
+    int32_t                W_max;        /* of the items */
+    int32_t                B, S;
+} ccu_resize_crop;
 
 typedef enum ccu_pixels {
     CCU_PIXELS_U8  = 0, /* (B, S, S, 3) u8, interleaved RGB */
@@ -186,6 +200,24 @@ struct ccu_ops {
     clipcu_status (*finish)(ccu_backend *be, clipcu_error *error);
     void (*close)(ccu_backend *be); /* frees the backend itself */
 
+    /* As finish without waiting: what is queued goes on, and a failure known by now is returned.
+     * Downloads are not complete before a finish. */
+    clipcu_status (*submit)(ccu_backend *be, clipcu_error *error);
+
+    /* A sequence of ops that repeats with the same pointers may be recorded once and replayed in one
+     * go. key names the sequence within this backend. No upload, download or finish inside.
+     *
+     *     if (!ops->replay(be, key)) {
+     *         ops->record(be, key);
+     *         queue(be);
+     *         if (!ops->record_end(be)) { queue(be); } // what was recorded cannot run: once more
+     *     }
+     *
+     * A backend need not record anything: replay is false then and record_end true. */
+    bool (*replay)(ccu_backend *be, uint64_t key);
+    void (*record)(ccu_backend *be, uint64_t key);
+    bool (*record_end)(ccu_backend *be);
+
     /* Weights in the layout this backend multiplies fastest. linear_bytes is pure. host_w is
      * (N, K) f32 host memory; packing rounds to dtype. */
     size_t (*linear_bytes)(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype);
@@ -193,9 +225,11 @@ struct ccu_ops {
                         ccu_dtype dtype);
 
     /* Scratch an op wants, from its dims (pointers are not read). Pure. */
+    size_t (*resize_crop_scratch)(ccu_backend *be, const ccu_resize_crop *op);
     size_t (*patch_embed_scratch)(ccu_backend *be, const ccu_patch_embed *op);
     size_t (*scores_topk_scratch)(ccu_backend *be, const ccu_scores_topk *op);
 
+    void (*resize_crop)(ccu_backend *be, const ccu_resize_crop *op);
     void (*patch_embed)(ccu_backend *be, const ccu_patch_embed *op);
     void (*embed_tokens)(ccu_backend *be, const ccu_embed_tokens *op);
     void (*layernorm)(ccu_backend *be, const ccu_layernorm *op);
