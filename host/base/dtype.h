@@ -69,4 +69,27 @@ static inline float ccu_f16_to_f32(ccu_f16 value) {
     return ccu_f32_from_bits(sign | ((exponent + 112u) << 23) | (mantissa << 13));
 }
 
+/* Above 65504 + 16 (half a step) it is inf; NaN stays NaN. */
+static inline ccu_f16 ccu_f16_from_f32(float value) {
+    const uint32_t bits      = ccu_f32_bits(value);
+    const uint32_t magnitude = bits & 0x7fffffffu;
+    const uint32_t sign      = (bits >> 16) & 0x8000u;
+    ccu_f16        out;
+    if (magnitude > 0x7f800000u) { /* the upper mantissa bits stay, quiet */
+        out.bits = (uint16_t)(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
+        return out;
+    }
+    uint32_t half;
+    if (magnitude >= 0x477ff000u) { /* 65520: the middle between 65504 and 65536 */
+        half = 0x7c00u;
+    } else if (magnitude < 0x38800000u) { /* below 2^-14: a multiple of 2^-24, which is the step of
+                                             f32 in 0.5 .. 1: the sum rounds to it */
+        half = ccu_f32_bits(ccu_f32_from_bits(magnitude) + 0.5f) - 0x3f000000u;
+    } else { /* 13 bits go; the carry may reach the exponent, as it should */
+        half = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+    }
+    out.bits = (uint16_t)(sign | half);
+    return out;
+}
+
 #endif

@@ -164,6 +164,52 @@ static void rounds_to_bf16(void **state) {
     assert_true(isnan(ccu_bf16_to_f32(ccu_bf16_from_f32(ccu_f32_from_bits(0xffffffffu)))));
 }
 
+static void rounds_to_f16(void **state) {
+    (void)state;
+    for (uint32_t bits = 0; bits < 65536; bits++) { /* there and back */
+        const float   value = ccu_f16_to_f32((ccu_f16){ (uint16_t)bits });
+        const ccu_f16 back  = ccu_f16_from_f32(value);
+        if (isnan(value)) {
+            assert_true(isnan(ccu_f16_to_f32(back)));
+            assert_int_equal(back.bits & 0x8000, bits & 0x8000);
+        } else {
+            assert_int_equal(back.bits, bits);
+        }
+    }
+    for (uint32_t low = 0; low < 0x7c00; low++) { /* around the middle of two neighbours */
+        const double below  = defined_value((uint16_t)low, 5);
+        const double above  = low == 0x7bff ? 65536.0 : defined_value((uint16_t)(low + 1), 5);
+        const float  middle = (float)((below + above) / 2.0); /* exact: one more bit */
+        const uint32_t even = low + (low & 1);
+        const uint32_t sign = (low & 2) << 14;
+        const float    s    = sign != 0 ? -1.0f : 1.0f;
+        assert_int_equal(ccu_f16_from_f32(s * middle).bits, sign | even);
+        assert_int_equal(ccu_f16_from_f32(s * nextafterf(middle, 0.0f)).bits, sign | low);
+        assert_int_equal(ccu_f16_from_f32(s * nextafterf(middle, HUGE_VALF)).bits,
+                         sign | (low + 1));
+        assert_int_equal(ccu_f16_from_f32(nextafterf((float)above, 0.0f)).bits, low + 1);
+    }
+    uint32_t random = 12345;
+    for (int i = 0; i < 1000000; i++) { /* no f16 is nearer */
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        const float value = ccu_f32_from_bits(random);
+        if (!(fabsf(value) < 65504.0f)) { continue; }
+        const ccu_f16 rounded = ccu_f16_from_f32(value);
+        const uint16_t size   = rounded.bits & 0x7fff;
+        const double   target = fabs((double)value);
+        const double   off    = fabs(defined_value(size, 5) - target);
+        assert_int_equal(rounded.bits >> 15, signbit(value) != 0);
+        assert_true(off <= fabs(defined_value((uint16_t)(size + 1), 5) - target));
+        assert_true(size == 0 || off <= fabs(defined_value((uint16_t)(size - 1), 5) - target));
+    }
+    assert_int_equal(ccu_f16_from_f32(INFINITY).bits, 0x7c00);
+    assert_int_equal(ccu_f16_from_f32(-3e38f).bits, 0xfc00);
+    assert_int_equal(ccu_f16_from_f32(1e-45f).bits, 0);
+    assert_true(isnan(ccu_f16_to_f32(ccu_f16_from_f32(ccu_f32_from_bits(0x7f800001u)))));
+}
+
 static void knows_sizes_and_names(void **state) {
     (void)state;
     assert_int_equal(ccu_dtype_bytes(CCU_F32), 4);
@@ -376,6 +422,7 @@ int main(void) {
         cmocka_unit_test(zeroes_grows_and_copies),
         cmocka_unit_test(converts_all_16_bit_floats),
         cmocka_unit_test(rounds_to_bf16),
+        cmocka_unit_test(rounds_to_f16),
         cmocka_unit_test(knows_sizes_and_names),
         cmocka_unit_test(maps_and_reads),
         cmocka_unit_test(refuses_what_is_no_file),
