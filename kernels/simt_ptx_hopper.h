@@ -10,7 +10,7 @@ struct alignas(64) TensorMap {
     unsigned char opaque[128];
 };
 
-/* ---- Barriers in shared memory ------------------------------------------------------------------ */
+/* ---- Barriers in shared memory --------------------------------------------------------------- */
 
 __device__ __forceinline__ void mbar_init(smem_t bar, uint32_t count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(bar), "r"(count) : "memory");
@@ -48,7 +48,7 @@ __device__ __forceinline__ void fence_proxy_async() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-/* ---- TMA ---------------------------------------------------------------------------------------- */
+/* ---- TMA ------------------------------------------------------------------------------------- */
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap *map) {
     asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
@@ -63,7 +63,7 @@ __device__ __forceinline__ void tma_load_2d(smem_t to, const TensorMap *map, int
                  : "memory");
 }
 
-/* ---- wgmma -------------------------------------------------------------------------------------- */
+/* ---- wgmma ----------------------------------------------------------------------------------- */
 
 __device__ __forceinline__ void wgmma_fence() {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -92,94 +92,108 @@ template <int N> __device__ __forceinline__ void register_take() {
 template <class T> constexpr bool WGMMA_BF16           = false;
 template <> constexpr bool        WGMMA_BF16<ccu_bf16> = true;
 
-/* The names of ten operands, %t0 .. %t9, and of the 32, 64 and 128 accumulators of N = 64, 128, 256. */
-#define WGMMA_TEN(t)                                                                              \
-    "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t "8, "  \
-    "%" #t "9"
-#define WGMMA_D32  WGMMA_TEN() ", " WGMMA_TEN(1) ", " WGMMA_TEN(2) ", %30, %31"
-#define WGMMA_D60  WGMMA_D32 ", %32, %33, %34, %35, %36, %37, %38, %39, " WGMMA_TEN(4) ", " WGMMA_TEN(5)
+/* The names of ten operands, %t0 .. %t9, and of the 32, 64 and 128 accumulators of N = 64, 128 and
+ * 256. */
+#define WGMMA_TEN(t)                                                                            \
+    "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t      \
+    "8, %" #t "9"
+#define WGMMA_D30  WGMMA_TEN() ", " WGMMA_TEN(1) ", " WGMMA_TEN(2)
+#define WGMMA_D32  WGMMA_D30 ", %30, %31"
+#define WGMMA_D60  WGMMA_D30 ", " WGMMA_TEN(3) ", " WGMMA_TEN(4) ", " WGMMA_TEN(5)
 #define WGMMA_D64  WGMMA_D60 ", %60, %61, %62, %63"
-#define WGMMA_D70  WGMMA_D60 ", " WGMMA_TEN(6)
-#define WGMMA_D120 WGMMA_D70 ", " WGMMA_TEN(7) ", " WGMMA_TEN(8) ", " WGMMA_TEN(9) ", "            \
-                   WGMMA_TEN(10) ", " WGMMA_TEN(11)
+#define WGMMA_D90  WGMMA_D60 ", " WGMMA_TEN(6) ", " WGMMA_TEN(7) ", " WGMMA_TEN(8)
+#define WGMMA_D120 WGMMA_D90 ", " WGMMA_TEN(9) ", " WGMMA_TEN(10) ", " WGMMA_TEN(11)
 #define WGMMA_D128 WGMMA_D120 ", %120, %121, %122, %123, %124, %125, %126, %127"
 
 /* The same accumulators as operands that are read and written. */
-#define WGMMA_8(i)                                                                                \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]),   \
+#define WGMMA_8(i)                                                                              \
+    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
         "+f"(d[i + 6]), "+f"(d[i + 7])
 #define WGMMA_32(i)  WGMMA_8(i), WGMMA_8(i + 8), WGMMA_8(i + 16), WGMMA_8(i + 24)
 #define WGMMA_64(i)  WGMMA_32(i), WGMMA_32(i + 32)
 #define WGMMA_128(i) WGMMA_64(i), WGMMA_64(i + 64)
 
-/* One instruction, `a` and `b` being the text of its operands: d, a, b, scale-d, then the factors of
- * a and b (1), then which of the operands in shared memory are transposed. */
-#define WGMMA_TEXT(shape, type, d_names, a, b, accumulate, transposed)                            \
-    "{\n"                                                                                         \
-    ".reg .pred p;\n"                                                                             \
-    "setp.ne.b32 p, " accumulate ", 0;\n"                                                         \
-    "wgmma.mma_async.sync.aligned." shape ".f32." type "." type " {" d_names "}, " a ", " b       \
-    ", p, 1, 1, " transposed ";\n"                                                                \
+/* One instruction: d, a, b, scale-d, then the factors of a and b (1), then which operands in shared
+ * memory are transposed. `a`, `b`, `keep` and `turn` are the names of operands. */
+#define WGMMA_TEXT(shape, type, d_names, a, b, keep, turn)                                      \
+    "{\n"                                                                                       \
+    ".reg .pred p;\n"                                                                           \
+    "setp.ne.b32 p, " keep ", 0;\n"                                                             \
+    "wgmma.mma_async.sync.aligned." shape ".f32." type "." type " {" d_names "}, " a ", " b     \
+    ", p, 1, 1, " turn ";\n"                                                                    \
     "}\n"
-#define WGMMA_SS(shape, type, d_names, d_values, a, b, accumulate_at, transposed)                 \
-    asm volatile(WGMMA_TEXT(shape, type, d_names, a, b, accumulate_at, "0, " transposed)          \
-                 : d_values                                                                       \
+#define WGMMA_SS(shape, type, d_names, d_values, a, b, keep, turn)                              \
+    asm volatile(WGMMA_TEXT(shape, type, d_names, a, b, keep, "0, " turn)                       \
+                 : d_values                                                                     \
                  : "l"(desc_a), "l"(desc_b), "r"(accumulate), "n"((int)B_TRANSPOSED))
-#define WGMMA_RS(shape, type, d_names, d_values, a, b, accumulate_at, transposed)                 \
-    asm volatile(WGMMA_TEXT(shape, type, d_names, a, b, accumulate_at, transposed)                \
-                 : d_values                                                                       \
-                 : "r"(a_registers[0]), "r"(a_registers[1]), "r"(a_registers[2]),                 \
-                   "r"(a_registers[3]), "l"(desc_b), "r"(accumulate), "n"((int)B_TRANSPOSED))
+#define WGMMA_RS(shape, type, d_names, d_values, a, b, keep, turn)                              \
+    asm volatile(WGMMA_TEXT(shape, type, d_names, "{" a "}", b, keep, turn)                     \
+                 : d_values                                                                     \
+                 : "r"(a_pairs[0]), "r"(a_pairs[1]), "r"(a_pairs[2]), "r"(a_pairs[3]),          \
+                   "l"(desc_b), "r"(accumulate), "n"((int)B_TRANSPOSED))
 
 template <class T, int N, bool B_TRANSPOSED>
 __device__ __forceinline__ void wgmma_ss(float (&d)[N / 2], uint64_t desc_a, uint64_t desc_b,
                                          int accumulate) {
+    constexpr bool BF16 = WGMMA_BF16<T>;
     static_assert(N == 64 || N == 128 || N == 256, "the widths this project uses");
-    if constexpr (N == 64 && WGMMA_BF16<T>) {
-        WGMMA_SS("m64n64k16", "bf16", WGMMA_D32, WGMMA_32(0), "%32", "%33", "%34", "%35");
-    } else if constexpr (N == 64) {
+    if constexpr (N == 64 && !BF16) {
         WGMMA_SS("m64n64k16", "f16", WGMMA_D32, WGMMA_32(0), "%32", "%33", "%34", "%35");
-    } else if constexpr (N == 128 && WGMMA_BF16<T>) {
-        WGMMA_SS("m64n128k16", "bf16", WGMMA_D64, WGMMA_64(0), "%64", "%65", "%66", "%67");
-    } else if constexpr (N == 128) {
+    }
+    if constexpr (N == 64 && BF16) {
+        WGMMA_SS("m64n64k16", "bf16", WGMMA_D32, WGMMA_32(0), "%32", "%33", "%34", "%35");
+    }
+    if constexpr (N == 128 && !BF16) {
         WGMMA_SS("m64n128k16", "f16", WGMMA_D64, WGMMA_64(0), "%64", "%65", "%66", "%67");
-    } else if constexpr (WGMMA_BF16<T>) {
-        WGMMA_SS("m64n256k16", "bf16", WGMMA_D128, WGMMA_128(0), "%128", "%129", "%130", "%131");
-    } else {
+    }
+    if constexpr (N == 128 && BF16) {
+        WGMMA_SS("m64n128k16", "bf16", WGMMA_D64, WGMMA_64(0), "%64", "%65", "%66", "%67");
+    }
+    if constexpr (N == 256 && !BF16) {
         WGMMA_SS("m64n256k16", "f16", WGMMA_D128, WGMMA_128(0), "%128", "%129", "%130", "%131");
+    }
+    if constexpr (N == 256 && BF16) {
+        WGMMA_SS("m64n256k16", "bf16", WGMMA_D128, WGMMA_128(0), "%128", "%129", "%130", "%131");
     }
 }
 
 template <class T, int N, bool B_TRANSPOSED>
-__device__ __forceinline__ void wgmma_rs(float (&d)[N / 2], const uint32_t (&a_registers)[4],
+__device__ __forceinline__ void wgmma_rs(float (&d)[N / 2], const uint32_t (&a_pairs)[4],
                                          uint64_t desc_b, int accumulate) {
+    constexpr bool BF16 = WGMMA_BF16<T>;
     static_assert(N == 64 || N == 128 || N == 256, "the widths this project uses");
-    if constexpr (N == 64 && WGMMA_BF16<T>) {
-        WGMMA_RS("m64n64k16", "bf16", WGMMA_D32, WGMMA_32(0), "{%32, %33, %34, %35}", "%36", "%37",
+    if constexpr (N == 64 && !BF16) {
+        WGMMA_RS("m64n64k16", "f16", WGMMA_D32, WGMMA_32(0), "%32, %33, %34, %35", "%36", "%37",
                  "%38");
-    } else if constexpr (N == 64) {
-        WGMMA_RS("m64n64k16", "f16", WGMMA_D32, WGMMA_32(0), "{%32, %33, %34, %35}", "%36", "%37",
+    }
+    if constexpr (N == 64 && BF16) {
+        WGMMA_RS("m64n64k16", "bf16", WGMMA_D32, WGMMA_32(0), "%32, %33, %34, %35", "%36", "%37",
                  "%38");
-    } else if constexpr (N == 128 && WGMMA_BF16<T>) {
-        WGMMA_RS("m64n128k16", "bf16", WGMMA_D64, WGMMA_64(0), "{%64, %65, %66, %67}", "%68", "%69",
+    }
+    if constexpr (N == 128 && !BF16) {
+        WGMMA_RS("m64n128k16", "f16", WGMMA_D64, WGMMA_64(0), "%64, %65, %66, %67", "%68", "%69",
                  "%70");
-    } else if constexpr (N == 128) {
-        WGMMA_RS("m64n128k16", "f16", WGMMA_D64, WGMMA_64(0), "{%64, %65, %66, %67}", "%68", "%69",
+    }
+    if constexpr (N == 128 && BF16) {
+        WGMMA_RS("m64n128k16", "bf16", WGMMA_D64, WGMMA_64(0), "%64, %65, %66, %67", "%68", "%69",
                  "%70");
-    } else if constexpr (WGMMA_BF16<T>) {
-        WGMMA_RS("m64n256k16", "bf16", WGMMA_D128, WGMMA_128(0), "{%128, %129, %130, %131}", "%132",
+    }
+    if constexpr (N == 256 && !BF16) {
+        WGMMA_RS("m64n256k16", "f16", WGMMA_D128, WGMMA_128(0), "%128, %129, %130, %131", "%132",
                  "%133", "%134");
-    } else {
-        WGMMA_RS("m64n256k16", "f16", WGMMA_D128, WGMMA_128(0), "{%128, %129, %130, %131}", "%132",
+    }
+    if constexpr (N == 256 && BF16) {
+        WGMMA_RS("m64n256k16", "bf16", WGMMA_D128, WGMMA_128(0), "%128, %129, %130, %131", "%132",
                  "%133", "%134");
     }
 }
 
 #undef WGMMA_TEN
+#undef WGMMA_D30
 #undef WGMMA_D32
 #undef WGMMA_D60
 #undef WGMMA_D64
-#undef WGMMA_D70
+#undef WGMMA_D90
 #undef WGMMA_D120
 #undef WGMMA_D128
 #undef WGMMA_8
