@@ -35,9 +35,10 @@ typedef enum ccu_passes {
     CCU_PASSES_DOWN_ACROSS
 } ccu_passes;
 
-/* One picture of a batch for the resize_crop op (ops/ops.h); image/fit_batch.h makes them. The
+/* One picture of a batch for the resize_crop op (ops/ops.h); image/resize_batch.h makes them. The
  * picture is what the window reads of the decoded one: positions in tables count from its corner.
- * Both axes have S outputs. */
+ * Both axes have S outputs,
+ * whose first and last positions never go back from one output to the next. */
 typedef struct ccu_resize_item {
     uint64_t pixels;  /* byte offset of the picture (H, W, 3) in pixels; multiple of 16 */
     uint64_t middle;  /* byte offset in scratch of what is between two passes; multiple of 16 */

@@ -1,5 +1,5 @@
 /* Pillow's antialiased resize in fixed point, byte for byte, for any window of the result.
- * preprocess.c calls it and fit_batch.c takes its plan; the tests also ask it for whole pictures
+ * preprocess.c calls it and resize_batch.c takes its plan; the tests also ask it for whole pictures
  * and for the weight tables. */
 #ifndef CCU_IMAGE_RESIZE_H
 #define CCU_IMAGE_RESIZE_H

@@ -48,6 +48,8 @@ void   ccu_cpu_layernorm(ccu_backend *be, const ccu_layernorm *op);
 void   ccu_cpu_attention(ccu_backend *be, const ccu_attention *op);
 void   ccu_cpu_attention_tree(ccu_backend *be, const ccu_attention_tree *op);
 void   ccu_cpu_embed_tokens(ccu_backend *be, const ccu_embed_tokens *op);
+void   ccu_cpu_resize_crop(ccu_backend *be, const ccu_resize_crop *op);
+size_t ccu_cpu_resize_crop_scratch(ccu_backend *be, const ccu_resize_crop *op);
 void   ccu_cpu_patch_embed(ccu_backend *be, const ccu_patch_embed *op);
 size_t ccu_cpu_patch_embed_scratch(ccu_backend *be, const ccu_patch_embed *op);
 void   ccu_cpu_gather(ccu_backend *be, const ccu_gather *op);
