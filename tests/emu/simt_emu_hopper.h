@@ -48,9 +48,6 @@ template <int N> static inline void wgmma_wait(SIMT_HERE) {
     simt::wg_wait(N, loc);
 }
 
-template <int COUNT> static inline void wgmma_hold(float (&)[COUNT]) {
-}
-
 namespace simt {
 template <class T> constexpr bool is_bf16 = false;
 template <> constexpr bool is_bf16<ccu_bf16> = true;
