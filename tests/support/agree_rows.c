@@ -1,4 +1,5 @@
 /* Agree cases of the ops that go row by row; see agree_cases.h. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "reference/reference.h"
@@ -41,6 +42,12 @@ static const layernorm_case layernorm_cases[] = {
     { 9, 5120, false, true, 0, 1 },    { 7, 768, false, false, 1000, 1 },
     { 7, 769, true, false, 0, 1e4f },  { 7, 771, false, false, 0, 1e-4f },
     { 7, 100, false, false, 5, 0 },    { 0, 8, false, false, 0, 1 },
+    /* whole 8-element groups: one, part of a warp, a warp and one more, and widths of towers */
+    { 5, 8, true, false, 0, 1 },       { 6, 192, false, true, 0, 1 },
+    { 3, 264, false, false, 0, 1 },    { 9, 640, true, false, 0, 1 },
+    { 5, 896, false, true, 1000, 1 },  { 6, 1280, false, true, 0, 1 },
+    { 4, 1408, true, false, 0, 1e4f }, { 3, 1792, false, false, 0, 1 },
+    { 3, 1800, false, true, 0, 1 },    { 2, 1284, true, false, 0, 1 },
 };
 
 static void run_layernorm(agree *a, const layernorm_case *c, ccu_dtype dtype) {
@@ -78,7 +85,8 @@ void agree_layernorm(agree *a, ccu_dtype dtype) {
 /* ---- Tokens and rows ----------------------------------------------------------------------- */
 
 static const int32_t row_dims[][2] = { { 1, 1 },  { 2, 3 },    { 77, 512 }, { 31, 61 },
-                                       { 5, 768 }, { 301, 40 }, { 3, 5120 }, { 0, 16 } };
+                                       { 5, 768 }, { 301, 40 }, { 3, 5120 }, { 0, 16 },
+                                       { 9, 8 },   { 7, 260 },  { 6, 1284 } };
 
 void agree_embed_tokens(agree *a, ccu_dtype dtype) {
     for (size_t i = 0; i < sizeof row_dims / sizeof *row_dims; i++) {
@@ -133,7 +141,7 @@ void agree_normalise(agree *a, ccu_dtype dtype) {
     const float spreads[] = { 1, 1e4f, 1e-4f, 0, 1e-15f, 1e18f };
     for (size_t i = 0; i < 6 * (sizeof row_dims / sizeof *row_dims); i++) {
         const int32_t M = row_dims[i / 6][0], E = row_dims[i / 6][1];
-        const float   spread   = spreads[i % 6];
+        const float   spread   = dtype == CCU_F16 ? fminf(spreads[i % 6], 65504) : spreads[i % 6];
         const bool    in_place = dtype == CCU_F32 && i % 2 == 1;
         agree_begin(a, "normalise", "%s M %d E %d x +- %g in place %d", ccu_dtype_name(dtype), M, E,
                     (double)spread, in_place);
