@@ -352,6 +352,7 @@ found_all
 # ---- Ops, version, dependencies, exceptions -------------------------------------------
 rm "$tree/host/ops/halve.c"; expect op-file host/ops/ops.h
 echo '/* Nothing. */' | put tests/agree/test_halve.c; expect op-test host/ops/ops.h
+echo '/* The backend. */' | put kernels/cuda_backend.cu; expect op-kernel host/ops/ops.h
 echo 'project(clipcu VERSION 1.2.4)' | put CMakeLists.txt; expect version include/clipcu.h
 echo 'clipcu_require(two.h two libtwo-dev) # new' | with cmake/Dependencies.cmake
 expect dependency cmake/Dependencies.cmake 2

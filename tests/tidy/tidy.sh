@@ -23,7 +23,7 @@ on() {
     test -z "$1" || echo "$1" | tr '\n' '\0' | xargs -0 awk -v exempt_file="$exempt" -f "$rules/$2"
 }
 
-# Every op of the table has its file and is compared with the reference.
+# Every op of the table has its file on both backends and is compared with the reference.
 check_ops() {
     test -f host/ops/ops.h || return 0
     awk '/^ *void \(\*[a-z_]+\)\(ccu_backend \*be, const ccu_[a-z_]+ \*op\);/ {
@@ -32,6 +32,8 @@ check_ops() {
     }' host/ops/ops.h | while read -r line op; do
         test -f "host/ops/$op.c" ||
             echo "host/ops/ops.h:$line: op-file: $op has no file host/ops/$op.c"
+        test ! -f kernels/cuda_backend.cu || test -f "kernels/$op.cu" ||
+            echo "host/ops/ops.h:$line: op-kernel: $op has no file kernels/$op.cu"
         grep -rqE -e "->$op\(" tests/agree tests/support 2>/dev/null ||
             echo "host/ops/ops.h:$line: op-test: no agree case calls ops->$op"
     done
