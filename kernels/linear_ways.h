@@ -8,9 +8,20 @@
 
 #include "cuda_state.h"
 
-/* linear_wgmma.cu: sm_90a, TMA and wgmma, f16 and bf16. False on any other chip. */
+/* linear_wgmma.cu: sm_90a, TMA and wgmma, f16 and bf16. False on any other chip, and in a build
+ * whose list of architectures lacks 90a. */
+#if defined(CCU_NO_WGMMA)
+static inline bool ccu_cuda_linear_wgmma_can(const ccu_cuda *, const ccu_linear *) {
+    return false;
+}
+
+static inline int ccu_cuda_linear_wgmma(ccu_cuda *, const ccu_linear *) {
+    return 1; /* never called */
+}
+#else
 bool ccu_cuda_linear_wgmma_can(const ccu_cuda *cuda, const ccu_linear *op);
 int  ccu_cuda_linear_wgmma(ccu_cuda *cuda, const ccu_linear *op);
+#endif
 
 /* linear_mma.cu: sm_80 and later, cp.async and mma.sync, f16 and bf16. K a multiple of 8 and rows of
  * x 16-byte aligned. */
@@ -20,6 +31,9 @@ int  ccu_cuda_linear_mma(ccu_cuda *cuda, const ccu_linear *op);
 /* linear_plain.cu: every dtype, shape and stride. */
 bool ccu_cuda_linear_plain_can(const ccu_cuda *cuda, const ccu_linear *op);
 int  ccu_cuda_linear_plain(ccu_cuda *cuda, const ccu_linear *op);
+
+/* The kernel of ccu_cuda_linear_act. */
+int ccu_linear_act_launch(ccu_cuda *cuda, const ccu_linear *op);
 
 /* Row strides with 0 resolved, in elements. */
 static inline int32_t ccu_linear_x_stride(const ccu_linear *op) {
