@@ -26,7 +26,3 @@ clipcu_require(jpeglib.h jpeg libjpeg-dev)
 clipcu_require(png.h png libpng-dev)
 clipcu_require(gif_lib.h gif libgif-dev)
 clipcu_require(zlib.h z zlib1g-dev)
-
-# CUDA is detected; without it everything still builds.
-find_program(CLIPCU_NVCC nvcc PATHS /usr/local/cuda/bin)
-mark_as_advanced(CLIPCU_NVCC)
