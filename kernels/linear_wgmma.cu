@@ -28,9 +28,6 @@
 
 #include "act.h"
 #include "linear_ways.h"
-
-#if !defined(CCU_NO_SM90A)
-
 #include "simt_hopper.h"
 
 static constexpr int MULTIPLIERS = 2; /* warpgroups */
@@ -367,19 +364,3 @@ int ccu_cuda_linear_wgmma(ccu_cuda *cuda, const ccu_linear *op) {
     }
     return wide ? launch_tiles<ccu_f16, 256>(cuda, op) : launch_tiles<ccu_f16, 128>(cuda, op);
 }
-
-#else /* a build without sm_90a */
-
-bool ccu_cuda_linear_wgmma_can(const ccu_cuda *cuda, const ccu_linear *op) {
-    (void)cuda;
-    (void)op;
-    return false;
-}
-
-int ccu_cuda_linear_wgmma(ccu_cuda *cuda, const ccu_linear *op) {
-    (void)cuda;
-    (void)op;
-    return 1;
-}
-
-#endif
