@@ -1,7 +1,7 @@
 /* Pictures of any size to the S x S bytes of the image tower, byte-equal with Pillow.
  *
  * An item has one or two passes (base/resample.h): across a row, down a column, each a weighted sum
- * of bytes in 32-bit integers that is rounded back to bytes. Integers have no order of summation, so
+ * of bytes in 32-bit integers, rounded back to bytes. Integers have no order of summation:
  * the bytes are those of the CPU. Two launches of one kernel: the first makes the middle of the
  * items with two passes, the second everybody's result. What a block does depends on its item, of
  * which the host knows nothing: blocks (item, share) go through the item's tiles in turns.
@@ -10,15 +10,15 @@
  *            in shared memory, a word holding one byte column of four rows; a thread sums one
  *            output of four rows, so a weight is read once for 12 products and a word for 4. A
  *            window that needs more than a span (shrinking by more than 16) goes on with the next
- *            one. Results leave through shared memory in 16-byte vectors.
+ *            one. Results are turned back in shared memory and leave in words along the rows.
  *   down     a tile is 16 outputs x 128 bytes of a row, a thread sums 16 bytes of one output. Rows
  *            are read from the caches: neighbouring outputs of a tile read the same ones.
  *
  * Bound: what is read and written once are the picture's part (691 kB of a 640 x 480 one to 224),
  * the middle twice (2 * 323 kB, from L2 for the pictures in flight) and the result (151 kB), 0.5 us
  * at 3 TB/s; 4.5 M multiply-adds with one byte extraction each, at 64 of either per clock and
- * multiprocessor also 0.5 us of an H100. An image of ViT-B/32 takes 11 us at the tensor cores' rate.
- * Not yet run on hardware. Tables come from the host, which computes them in double. */
+ * multiprocessor, are about as long on an H100. The tower takes 11 us per image (B/32) at the tensor
+ * cores' rate. Not yet run on hardware. Tables come from the host, which makes them in double. */
 #include <assert.h>
 
 #include "cuda_state.h"
@@ -30,7 +30,7 @@ static constexpr int ACROSS_Y = 8;  /* rows of a tile, in groups of four */
 static constexpr int SPAN     = 1020; /* source positions at a time; a multiple of 4: spans start
                                        * at the same byte of a word */
 static constexpr int SPAN_BYTES = 3072;
-static constexpr int OUT_BYTES  = ACROSS_X * 3;
+static constexpr int OUT_BYTES  = ACROSS_X * 3; /* of a row of a tile */
 
 static constexpr int DOWN_X = 128; /* bytes of a tile */
 static constexpr int DOWN_Y = 16;  /* outputs of a tile */
@@ -39,11 +39,11 @@ static constexpr int VECTOR = 16;
 static_assert(3 * SPAN + 3 <= SPAN_BYTES && SPAN % 4 == 0, "a span fits wherever it starts");
 static_assert(ACROSS_X * ACROSS_Y / 4 == THREADS, "a thread per output and four rows");
 static_assert(DOWN_X / VECTOR * DOWN_Y == THREADS, "a thread per vector");
-static_assert(OUT_BYTES % VECTOR == 0 && DOWN_X % VECTOR == 0, "tiles start at vectors");
+static_assert(OUT_BYTES % 4 == 0 && DOWN_X % VECTOR == 0, "tiles start at words, at vectors");
 
 typedef struct across_shared {
     uint32_t turned[ACROSS_Y / 4][SPAN_BYTES]; /* byte column i of four rows */
-    uint8_t  out[ACROSS_Y][OUT_BYTES];
+    uint32_t out[ACROSS_Y / 4][OUT_BYTES];     /* the same of the results */
 } across_shared;
 
 static_assert(sizeof(across_shared) == 26112, "26 KB: eight blocks on 227 KB");
@@ -77,22 +77,28 @@ __device__ __forceinline__ int32_t byte_of(uint32_t word, int i) {
     return (int32_t)(word >> (8 * i) & 255u);
 }
 
-/* The first count bytes of v to `to`, in one piece where that is possible. */
-__device__ __forceinline__ void store_bytes(uint8_t *to, const uint4 &v, int32_t count,
-                                            bool aligned) {
-    if (aligned && count >= VECTOR) {
-        *reinterpret_cast<uint4 *>(to) = v;
+/* The first count bytes of words to `to`; in one piece if there are as many and to is aligned. */
+template <int WORDS>
+__device__ __forceinline__ void store_bytes(uint8_t *to, const uint32_t (&word)[WORDS],
+                                            int32_t count, bool aligned) {
+    if (aligned && count >= 4 * WORDS) {
+        if constexpr (WORDS == 4) {
+            *reinterpret_cast<uint4 *>(to) = make_uint4(word[0], word[1], word[2], word[3]);
+        } else {
+            UNROLL for (int i = 0; i < WORDS; i++) {
+                reinterpret_cast<uint32_t *>(to)[i] = word[i];
+            }
+        }
         return;
     }
-    const uint32_t word[4] = {v.x, v.y, v.z, v.w};
-    UNROLL for (int i = 0; i < VECTOR; i++) {
+    UNROLL for (int i = 0; i < 4 * WORDS; i++) {
         if (i < count) { to[i] = (uint8_t)byte_of(word[i / 4], i % 4); }
     }
 }
 
-/* ---- Across ----------------------------------------------------------------------------------- */
+/* ---- Across --------------------------------------------------------------------------------- */
 
-/* Four rows' words, a row each, become four byte columns' words. */
+/* Words of four rows become words of four byte columns, or the other way round. */
 __device__ __forceinline__ uint4 turn(const uint32_t (&row)[4]) {
     uint32_t column[4];
     UNROLL for (int i = 0; i < 4; i++) {
@@ -100,6 +106,11 @@ __device__ __forceinline__ uint4 turn(const uint32_t (&row)[4]) {
                     (uint32_t)byte_of(row[2], i) << 16 | (uint32_t)byte_of(row[3], i) << 24;
     }
     return make_uint4(column[0], column[1], column[2], column[3]);
+}
+
+__device__ __forceinline__ uint32_t pack(const int32_t *sum) {
+    return round_byte(sum[0]) | round_byte(sum[1]) << 8 | round_byte(sum[2]) << 16 |
+           round_byte(sum[3]) << 24;
 }
 
 /* Bytes start .. start + count - 1 (start is a multiple of 4) of rows y0 .. y0 + 7. */
@@ -136,6 +147,29 @@ __device__ __forceinline__ void sum_span(int32_t (&sum)[3][4], const uint32_t *c
     }
 }
 
+/* What is in shared->out goes to its rows. */
+__device__ __forceinline__ void store_tile(const across_shared *shared, const pass &p, int32_t x0,
+                                           int32_t y0) {
+    const bool    aligned = p.to_stride % 4 == 0;
+    const int32_t words   = OUT_BYTES / 4;
+    for (int32_t i = (int32_t)threadIdx.x; i < words * (ACROSS_Y / 4); i += THREADS) {
+        const int32_t  group = i >= words ? 1 : 0;
+        const int32_t  at    = 4 * (i - group * words); /* byte column */
+        const uint4    v     = *reinterpret_cast<const uint4 *>(&shared->out[group][at]);
+        const uint32_t column[4] = {v.x, v.y, v.z, v.w};
+        const uint4    rows      = turn(column);
+        const uint32_t row[4]    = {rows.x, rows.y, rows.z, rows.w};
+        UNROLL for (int r = 0; r < 4; r++) {
+            const int32_t y = y0 + 4 * group + r;
+            if (y < p.rows) {
+                const uint32_t word[1] = {row[r]};
+                store_bytes(p.to + (size_t)y * p.to_stride + (size_t)(3 * x0 + at), word,
+                            p.columns - 3 * x0 - at, aligned);
+            }
+        }
+    }
+}
+
 /* Outputs x0 .. x0 + 63 of rows y0 .. y0 + 7. Barriers: all threads, one count of spans. */
 __device__ __forceinline__ void across_tile(across_shared *shared, const pass &p, int32_t x0,
                                             int32_t y0) {
@@ -157,26 +191,12 @@ __device__ __forceinline__ void across_tile(across_shared *shared, const pass &p
                  p.weights + x, p.S);
         __syncthreads(); /* 2: nobody reads it any more */
     }
-    UNROLL for (int r = 0; r < 4; r++) {
-        UNROLL for (int c = 0; c < 3; c++) {
-            shared->out[4 * group + r][3 * lane + c] = (uint8_t)round_byte(sum[c][r]);
-        }
-    }
+    UNROLL for (int c = 0; c < 3; c++) { shared->out[group][3 * lane + c] = pack(sum[c]); }
     __syncthreads(); /* 3: results are there; the next tile's barrier 1 keeps them until read */
-
-    const bool    aligned = p.to_stride % VECTOR == 0;
-    const int32_t vectors = OUT_BYTES / VECTOR;
-    for (int32_t i = (int32_t)threadIdx.x; i < vectors * ACROSS_Y; i += THREADS) {
-        const int32_t r = i / vectors, at = i % vectors * VECTOR;
-        if (y0 + r < p.rows) {
-            const uint4 v = *reinterpret_cast<const uint4 *>(&shared->out[r][at]);
-            store_bytes(p.to + (size_t)(y0 + r) * p.to_stride + (size_t)(3 * x0 + at), v,
-                        p.columns - 3 * x0 - at, aligned);
-        }
-    }
+    store_tile(shared, p, x0, y0);
 }
 
-/* ---- Down ------------------------------------------------------------------------------------- */
+/* ---- Down ----------------------------------------------------------------------------------- */
 
 /* Bytes x0 .. x0 + 127 of outputs y0 .. y0 + 15. */
 __device__ __forceinline__ void down_tile(const pass &p, int32_t x0, int32_t y0) {
@@ -192,21 +212,18 @@ __device__ __forceinline__ void down_tile(const pass &p, int32_t x0, int32_t y0)
         const uint4    v       = *reinterpret_cast<const uint4 *>(from);
         const int32_t  weight  = *w;
         const uint32_t word[4] = {v.x, v.y, v.z, v.w};
-        UNROLL for (int i = 0; i < VECTOR; i++) { sum[i] += weight * byte_of(word[i / 4], i % 4); }
+        UNROLL for (int i = 0; i < VECTOR; i++) {
+            sum[i] += weight * byte_of(word[i / 4], i % 4);
+        }
         from += p.from_stride;
         w += p.S;
     }
-    uint32_t out[4];
-    UNROLL for (int i = 0; i < 4; i++) {
-        out[i] = round_byte(sum[4 * i]) | round_byte(sum[4 * i + 1]) << 8 |
-                 round_byte(sum[4 * i + 2]) << 16 | round_byte(sum[4 * i + 3]) << 24;
-    }
-    store_bytes(p.to + (size_t)y * p.to_stride + (size_t)at,
-                make_uint4(out[0], out[1], out[2], out[3]), p.columns - at,
+    const uint32_t out[4] = {pack(sum), pack(sum + 4), pack(sum + 8), pack(sum + 12)};
+    store_bytes(p.to + (size_t)y * p.to_stride + (size_t)at, out, p.columns - at,
                 p.to_stride % VECTOR == 0);
 }
 
-/* ---- Launch ----------------------------------------------------------------------------------- */
+/* ---- Launch --------------------------------------------------------------------------------- */
 
 __device__ __forceinline__ size_t row_bytes(int32_t pixels) {
     return ((size_t)pixels * 3 + CCU_RESAMPLE_ALIGN - 1) / CCU_RESAMPLE_ALIGN * CCU_RESAMPLE_ALIGN;

@@ -16,7 +16,7 @@
 #define CCU_RESAMPLE_ALIGN 16
 
 /* One axis, borrowed: output i is the sum over t < taps[i] of source position first[i] + t times
- * weights[t * count + i]. Neighbouring outputs' weights lie side by side, as the device reads them. */
+ * weights[t * count + i]. Neighbouring outputs' weights lie side by side, for the device. */
 typedef struct ccu_taps {
     const int32_t *first;   /* (count) */
     const int32_t *taps;    /* (count) at least 1 */
@@ -27,7 +27,7 @@ typedef struct ccu_taps {
 /* The axis whose first, taps and weights follow one another in `table`. */
 ccu_taps ccu_taps_of(const int32_t *table, int32_t count);
 
-/* Which passes, in order. Across sums along a row, down along a column. Each is rounded to bytes. */
+/* Which passes, in order. Across sums along a row, down along a column; each rounds to bytes. */
 typedef enum ccu_passes {
     CCU_PASSES_ACROSS,
     CCU_PASSES_DOWN,
@@ -49,7 +49,7 @@ typedef struct ccu_resize_item {
     int32_t  passes;  /* ccu_passes */
 } ccu_resize_item;
 
-/* ---- The passes on the CPU -------------------------------------------------------------------- */
+/* ---- The passes on the CPU ------------------------------------------------------------------ */
 
 /* A picture and where its passes go. */
 typedef struct ccu_resample_job {
@@ -60,7 +60,7 @@ typedef struct ccu_resample_job {
     ccu_taps       across, down;
     uint8_t       *middle; /* ccu_resample_middle_bytes(), or NULL if that is 0 */
     uint8_t       *block;  /* ccu_resample_block_bytes(W), or NULL without a pass across */
-    uint8_t       *out;    /* contiguous; across.count wide (W without that pass), down.count high */
+    uint8_t       *out; /* contiguous; across.count or W pixels wide, down.count or H high */
 } ccu_resample_job;
 
 /* Bytes between two passes over a picture of W x H to width x height; 0 for a single pass. */

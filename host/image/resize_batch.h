@@ -21,7 +21,7 @@ typedef struct ccu_resize_batch {
     int32_t          count;
 } ccu_resize_batch;
 
-/* Appends a picture; ccu_fit_resize() says what a model makes of it. Windows of one batch are all of
+/* Appends a picture; ccu_fit_resize() says what a model makes of it. The windows of one batch have
  * one size, as high as wide. *added is false if there is no room for it, even in an empty batch
  * perhaps; the batch is then as it was. LIMIT, NOMEM (for the tables while they are made). */
 clipcu_status ccu_resize_batch_add(ccu_resize_batch *batch, const ccu_image *image,

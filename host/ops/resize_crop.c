@@ -7,6 +7,7 @@
 
 static void resize(const ccu_resize_crop *op, int32_t b, uint8_t *block) {
     const ccu_resize_item *item = &op->items[b];
+    const size_t           each = (size_t)op->S * (size_t)op->S * 3;
     ccu_resample_job       job  = { .source = op->pixels + item->pixels,
                                     .stride = (size_t)item->stride,
                                     .W      = item->W,
@@ -14,7 +15,7 @@ static void resize(const ccu_resize_crop *op, int32_t b, uint8_t *block) {
                                     .passes = (ccu_passes)item->passes,
                                     .middle = op->scratch + item->middle,
                                     .block  = block,
-                                    .out    = op->y + (size_t)b * (size_t)op->S * (size_t)op->S * 3 };
+                                    .out    = op->y + (size_t)b * each };
     assert(item->W <= op->W_max);
     if (job.passes != CCU_PASSES_DOWN) {
         job.across = ccu_taps_of(op->tables + item->across, op->S);

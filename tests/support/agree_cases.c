@@ -5,6 +5,7 @@
 
 const agree_op agree_ops[] = {
     { "linear", agree_linear, false },
+    { "resize_crop", agree_resize_crop, true },
     { "patch_embed", agree_patch_embed, false },
     { "embed_tokens", agree_embed_tokens, false },
     { "layernorm", agree_layernorm, false },

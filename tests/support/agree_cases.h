@@ -11,6 +11,7 @@ void agree_layernorm(agree *a, ccu_dtype dtype);
 void agree_attention(agree *a, ccu_dtype dtype);
 void agree_attention_tree(agree *a, ccu_dtype dtype);
 void agree_embed_tokens(agree *a, ccu_dtype dtype);
+void agree_resize_crop(agree *a, ccu_dtype dtype); /* bytes whatever dtype is */
 void agree_patch_embed(agree *a, ccu_dtype dtype);
 void agree_gather(agree *a, ccu_dtype dtype);
 void agree_normalise(agree *a, ccu_dtype dtype);
