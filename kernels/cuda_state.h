@@ -6,22 +6,13 @@
 
 extern "C" {
 #include "device.h"
+#include "linear_way.h"
 #include "ops/ops.h"
 }
 
 typedef struct ccu_cublaslt ccu_cublaslt; /* cublaslt.h */
 typedef struct ccu_staging  ccu_staging;  /* staging.h */
 typedef struct ccu_graphs   ccu_graphs;   /* graphs.h */
-
-/* Which code multiplies. AUTO is linear.cu's table; the others are for tests and measurements, and
- * an op that the way cannot do is UNSUPPORTED then. */
-typedef enum ccu_linear_way {
-    CCU_LINEAR_AUTO     = 0,
-    CCU_LINEAR_CUBLASLT = 1,
-    CCU_LINEAR_WGMMA    = 2,
-    CCU_LINEAR_MMA      = 3,
-    CCU_LINEAR_PLAIN    = 4
-} ccu_linear_way;
 
 typedef struct ccu_cuda {
     ccu_backend      base;   /* first: a ccu_backend * is a ccu_cuda * */
