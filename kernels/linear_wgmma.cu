@@ -8,8 +8,8 @@
  *
  *   full[s]   1 arrival and the bytes of a stage; loader -> multipliers
  *   empty[s]  8 arrivals, one per warp when wgmma has read the stage; multipliers -> loader
- *   start     warpgroup 2 starts half a ring behind warpgroup 1 and, as both share the tensor
- *             cores, stays behind: the epilogue of one runs beside the products of the other
+ *   start     warpgroup 2 starts a ring behind warpgroup 1 and, as both share the tensor cores,
+ *             stays behind: the epilogue of one runs beside the products of the other
  *   epilogue  per warp, 16 rows x 64 columns at a time through one of two chunks of shared memory.
  *             The residual comes in by cp.async (the first two chunks during the products), each
  *             lane adds its pairs to it in place, rows leave in pieces of 16 bytes, 128 bytes
@@ -122,11 +122,12 @@ __device__ __forceinline__ void fetch_residual(const wgmma_linear &op, unsigned 
 
 /* The biases of this lane's pairs in the 64 columns from `column`. */
 __device__ __forceinline__ void fetch_bias(const wgmma_linear &op, float2 (&bias)[8], int column) {
-    const int lane = threadIdx.x % WARP;
+    const int     lane  = threadIdx.x % WARP;
+    const int32_t count = op.b == NULL ? 0 : op.N - column;
+    const float  *b     = op.b == NULL ? NULL : op.b + column + 2 * (lane % 4);
     UNROLL for (int j = 0; j < 8; j++) {
-        const bool real = op.b != NULL && column + 8 * j < op.N;
-        const int  at   = column + 8 * j + 2 * (lane % 4);
-        bias[j] = real ? __ldg(reinterpret_cast<const float2 *>(op.b + at)) : make_float2(0, 0);
+        const bool real = 8 * j < count;
+        bias[j] = real ? __ldg(reinterpret_cast<const float2 *>(b + 8 * j)) : make_float2(0, 0);
     }
 }
 
@@ -143,10 +144,14 @@ __device__ __forceinline__ void finish_chunk(const wgmma_linear &op, const float
     act_apply<T>(v, op.act);
     UNROLL for (int j = 0; j < 8; j++) {
         UNROLL for (int half = 0; half < 2; half++) {
-            const int    at   = piece_at(lane / 4 + 8 * half, j) + 4 * (lane % 4);
-            uint32_t    *pair = reinterpret_cast<uint32_t *>(chunk + at);
-            const float2 r    = op.r == NULL ? make_float2(0, 0) : unpack2<T>(*pair);
-            *pair = pack2<T>(v[4 * j + 2 * half] + r.x, v[4 * j + 2 * half + 1] + r.y);
+            const int at   = piece_at(lane / 4 + 8 * half, j) + 4 * (lane % 4);
+            uint32_t *pair = reinterpret_cast<uint32_t *>(chunk + at);
+            float2    sum  = make_float2(v[4 * j + 2 * half], v[4 * j + 2 * half + 1]);
+            if (op.r != NULL) {
+                const float2 r = unpack2<T>(*pair);
+                sum            = make_float2(sum.x + r.x, sum.y + r.y);
+            }
+            *pair = pack2<T>(sum.x, sum.y);
         }
     }
 }
@@ -154,13 +159,14 @@ __device__ __forceinline__ void finish_chunk(const wgmma_linear &op, const float
 template <class T>
 __device__ __forceinline__ void store_chunk(const wgmma_linear &op, const unsigned char *chunk,
                                             int row, int column) {
-    const int lane = threadIdx.x % WARP, piece = lane % 8;
-    T        *y    = reinterpret_cast<T *>(op.y);
+    const int    lane = threadIdx.x % WARP, piece = lane % 8, first = lane / 8;
+    const size_t at   = (size_t)(row + first) * op.y_stride + column + 8 * piece;
+    T           *y    = reinterpret_cast<T *>(op.y) + at;
+    const int    rows = column + 8 * piece < op.N ? op.M - row - first : 0;
     UNROLL for (int i = 0; i < 4; i++) {
-        const int at = 4 * i + lane / 8;
-        if (row + at < op.M && column + 8 * piece < op.N) {
-            *reinterpret_cast<uint4 *>(y + (size_t)(row + at) * op.y_stride + column + 8 * piece) =
-                *reinterpret_cast<const uint4 *>(chunk + piece_at(at, piece));
+        if (4 * i < rows) {
+            *reinterpret_cast<uint4 *>(y + (size_t)(4 * i) * op.y_stride) =
+                *reinterpret_cast<const uint4 *>(chunk + piece_at(4 * i + first, piece));
         }
     }
 }
@@ -259,9 +265,10 @@ __device__ __forceinline__ void multiply_tiles(const wgmma_linear &op, const blo
     unsigned char *staging = shared.memory + shape::STAGING_AT +
                              (group * 4 + warp) * 2 * CHUNK_BYTES;
     ring_at        at      = {0, 0};
-    /* The late start. The stage waited for belongs to the first tile, so it does get filled. */
-    if (group == 1 && op.K > shape::STAGES / 2 * BLOCK_K) {
-        mbar_wait(shared.full + 8u * (shape::STAGES / 2), 0);
+    /* The late start, as late as the ring allows. The stage waited for is of the first tile: it
+     * does get filled. */
+    if (group == 1 && op.K > (shape::STAGES - 1) * BLOCK_K) {
+        mbar_wait(shared.full + 8u * (shape::STAGES - 1), 0);
     }
     for (int32_t t = (int32_t)blockIdx.x; t < op.m_tiles * op.n_tiles; t += (int32_t)gridDim.x) {
         const place corner = tile_place(op, t, BLOCK_N);
