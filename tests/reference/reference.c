@@ -114,6 +114,14 @@ static size_t key_row(const head *h, int32_t j) {
     return (h->path == NULL ? h->first + (size_t)j : (size_t)h->path[j]) * h->stride;
 }
 
+/* Dense attention may round weights to dtype, as tensor cores need: each is off by a unit at most.
+ * All to one side would be u * size, but they are random: their deviation is below 0.6 units, and 4
+ * allows for seven of it. A tree's weights stay f32. */
+static double rounded_weights(const head *h, double size, double root_square) {
+    if (h->dtype == CCU_F32 || h->path != NULL) { return 0.0; }
+    return ref_unit(h->dtype) * fmin(size, 4.0 * root_square);
+}
+
 /* y (D) = softmax_j(q . k_j / sqrt D) v_j */
 static void attend(const head *h, double *y, double *bound) {
     double *p     = calloc((size_t)h->count, sizeof *p);
@@ -134,13 +142,16 @@ static void attend(const head *h, double *y, double *bound) {
         total += p[j];
     }
     for (size_t d = 0; d < (size_t)h->D; d++) {
-        double sum = 0.0, size = 0.0;
+        double sum = 0.0, size = 0.0, square = 0.0;
         for (int32_t j = 0; j < h->count; j++) {
-            sum += p[j] / total * h->v[key_row(h, j) + d];
-            size += p[j] / total * fabs((double)h->v[key_row(h, j) + d]);
+            const double term = p[j] / total * h->v[key_row(h, j) + d];
+            sum += term;
+            size += fabs(term);
+            square += term * term;
         }
         /* a score off by s changes weights by the factor e^(2 s) at most */
-        put(y, bound, d, sum, (2.0 * shift + 2.0 * sum_units(h->count)) * size, h->dtype);
+        const double error = (2.0 * shift + 2.0 * sum_units(h->count)) * size;
+        put(y, bound, d, sum, error + rounded_weights(h, size, sqrt(square)), h->dtype);
     }
     free(p);
 }

@@ -23,7 +23,7 @@ float ref_round(float value, ccu_dtype dtype);
 void ref_linear(const ccu_linear *op, double *y, double *bound);
 /* y (M, C) */
 void ref_layernorm(const ccu_layernorm *op, double *y, double *bound);
-/* y (B * Tq, H * D) */
+/* y (B * Tq, H * D). The bound allows for weights rounded to a 16-bit dtype. */
 void ref_attention(const ccu_attention *op, double *y, double *bound);
 /* y (Mq, H * D) */
 void ref_attention_tree(const ccu_attention_tree *op, double *y, double *bound);
