@@ -1,4 +1,4 @@
-/* Conformance of simt.h: shuffles, votes, barriers, asynchronous copies, ldmatrix, mma and launches.
+/* Conformance of simt.h: shuffles, votes, barriers, asynchronous copies, ldmatrix, mma, launches.
  * Numbers (conversions, pairs, approximations) are in conformance_numbers.cu. Each kernel writes
  * words; see conformance.h for what becomes of them. */
 #include "gpu/conformance.h"
@@ -116,7 +116,7 @@ static void blocks(conformance *c) {
 
 /* ---- Shared memory -------------------------------------------------------------------------- */
 
-/* Dynamic memory of any size: every word is written, and read by another thread; where it stands. */
+/* Dynamic memory of any size: every word is written, read by another thread; where it stands. */
 __global__ __launch_bounds__(256) void dynamic_kernel(uint32_t *out, int words) {
     SIMT_DYN_SHARED(uint32_t, all);
     const int thread = (int)threadIdx.x;

@@ -174,7 +174,7 @@ __device__ __forceinline__ void store_product(uint32_t *out, const float (&d)[N 
     }
 }
 
-/* Operands by TMA, 128-byte swizzle. A from shared memory, or from registers with FROM_REGISTERS. */
+/* Operands by TMA, 128-byte swizzle. A from shared memory, or registers with FROM_REGISTERS. */
 template <class T, int N, bool TRANSPOSED, bool FROM_REGISTERS>
 __global__ __launch_bounds__(128) void wgmma_kernel(uint32_t *out, const T *a,
                                                     const __grid_constant__ TensorMap map_a,
@@ -235,7 +235,8 @@ static void wgmma_case(conformance *c, const char *type) {
     T        *a   = filled<T>(c, A_ROWS, K_ALL, 1, false);
     T        *b   = TRANSPOSED ? filled<T>(c, K_ALL, N, 2, true) : filled<T>(c, N, K_ALL, 2, false);
     uint32_t *out = (uint32_t *)conformance_input(c, NULL, (size_t)A_ROWS * N * sizeof *out);
-    int code = ccu_device_tensor_map(c->device, &map_a, a, 2, K_ALL, A_ROWS, K_ALL * 2, 64, 64, 128);
+    int code = ccu_device_tensor_map(c->device, &map_a, a, 2, K_ALL, A_ROWS, K_ALL * 2, 64, 64,
+                                     128);
     if (code == 0) {
         code = TRANSPOSED ? ccu_device_tensor_map(c->device, &map_b, b, 2, N, K_ALL, N * 2, 64, 64,
                                                   128)

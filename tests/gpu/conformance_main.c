@@ -42,6 +42,7 @@ int main(int argc, char **argv) {
         printf("%s\n", error.text);
     } else {
         const ccu_device_facts *facts = ccu_device_facts_of(c.device);
+        ccu_device_enter(c.device);
         status = hopper && facts->capability != 90 ? 77 : run(&c, hopper);
         if (status == 77) {
             printf("conformance hopper: skipped on %s (sm_%d)\n", facts->name, facts->capability);
@@ -49,6 +50,7 @@ int main(int argc, char **argv) {
             printf("conformance %s on %s: %d cases, %d failures\n", argv[1], facts->name, c.cases,
                    c.failures);
         }
+        ccu_device_leave(c.device);
         ccu_device_close(c.device);
     }
     if (c.golden != NULL) { (void)fclose(c.golden); }
