@@ -38,6 +38,16 @@ static const linear_case linear_cases[] = {
     { 23, 67, 640, 0, 0, CCU_ACT_QUICK_GELU, true, IN_PLACE, 0, 1e4f }, /* both tails */
     { 23, 67, 640, 0, 0, CCU_ACT_GELU, true, SEPARATE, 0, 1e4f },
     { 23, 67, 640, 0, 0, CCU_ACT_GELU, true, NO_RESIDUAL, 0, 1e-4f },
+    /* K in eights: whole tiles of tensor cores and every kind of edge */
+    { 17, 64, 8, 0, 0, CCU_ACT_NONE, true, IN_PLACE, 0, 1 },
+    { 50, 65, 40, 0, 0, CCU_ACT_GELU, true, SEPARATE, 0, 1 },
+    { 64, 72, 16, 24, 0, CCU_ACT_QUICK_GELU, false, NO_RESIDUAL, 0, 1 },
+    { 128, 128, 64, 0, 0, CCU_ACT_GELU, true, IN_PLACE, 0, 1 },
+    { 129, 136, 72, 0, 0, CCU_ACT_QUICK_GELU, true, SEPARATE, 0, 1 },
+    { 130, 520, 104, 0, 528, CCU_ACT_GELU, true, IN_PLACE, 0, 1 },
+    { 257, 384, 72, 80, 388, CCU_ACT_NONE, false, SEPARATE, 0, 1 },
+    { 256, 257, 96, 0, 264, CCU_ACT_QUICK_GELU, true, IN_PLACE, 0, 1 },
+    { 1100, 200, 40, 0, 208, CCU_ACT_NONE, true, SEPARATE, 0, 1 }, /* many tiles of rows */
 };
 
 static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype) {
