@@ -7,7 +7,14 @@
 #include "reference/reference.h"
 #include "support/agree_cases.h"
 
-typedef enum scores_kind { UNIT_ROWS, EXACT_TIES, ALL_EQUAL, SOME_NAN, ASCENDING } scores_kind;
+typedef enum scores_kind {
+    UNIT_ROWS,
+    EXACT_TIES, /* few different scores */
+    ALL_EQUAL,
+    SOME_NAN, /* every third class has no score */
+    ASCENDING,
+    NAN_ROWS /* every second row has no score, the others exact ties */
+} scores_kind;
 
 typedef struct scores_case {
     int32_t     B, K, E, top;
@@ -24,6 +31,24 @@ static const scores_case scores_cases[] = {
     { 2, 300, 16, 300, 1, EXACT_TIES },   { 3, 8193, 12, 1024, 2, ALL_EQUAL },
     { 4, 513, 40, 20, 50, SOME_NAN },     { 2, 5, 9, 5, 50, SOME_NAN },
     { 1, 8500, 8, 1000, 1, ASCENDING },
+    /* around tiles of 128 classes, the warp's list and the sorted one */
+    { 3, 127, 20, 31, 100, UNIT_ROWS },   { 3, 128, 20, 32, 100, UNIT_ROWS },
+    { 3, 129, 20, 33, 100, UNIT_ROWS },   { 2, 32, 3, 32, 7, EXACT_TIES },
+    { 2, 33, 3, 33, 7, EXACT_TIES },      { 1, 1024, 4, 1024, 1, EXACT_TIES },
+    { 2, 1025, 4, 1024, 1, EXACT_TIES },  { 1, 700, 8, 32, 1, ASCENDING },
+    /* around tiles of 16 and 64 rows */
+    { 15, 1023, 8, 1, 100, UNIT_ROWS },   { 17, 1023, 8, 3, 2, EXACT_TIES },
+    { 63, 1500, 36, 5, 100, UNIT_ROWS },  { 64, 1001, 16, 32, 2, EXACT_TIES },
+    { 129, 1500, 20, 8, 3, EXACT_TIES },  { 65, 1290, 4, 50, 3, EXACT_TIES },
+    { 2000, 3, 4, 2, 10, UNIT_ROWS },     { 66, 129, 10, 129, 5, SOME_NAN },
+    /* rows and classes without a score */
+    { 5, 300, 8, 7, 3, NAN_ROWS },        { 65, 1400, 12, 32, 3, NAN_ROWS },
+    { 4, 1100, 8, 1024, 3, NAN_ROWS },    { 3, 90, 8, 90, 3, SOME_NAN },
+    /* one chunk per tile and more, one panel and more */
+    { 2, 32767, 4, 33, 2, EXACT_TIES },   { 2, 32769, 4, 1024, 2, EXACT_TIES },
+    { 2, 65536, 4, 5, 2, EXACT_TIES },    { 2, 65537, 4, 5, 2, ALL_EQUAL },
+    { 3, 70001, 4, 32, 2, EXACT_TIES },   { 1, 70001, 3, 100, 2, EXACT_TIES },
+    { 1, 70000, 4, 9, 1, ASCENDING },
 };
 
 /* Row r of a table of `rows` rows. */
@@ -37,6 +62,7 @@ static void make_row(agree *a, float *row, int32_t r, const scores_case *c, bool
         case EXACT_TIES: row[e] = step; break;
         case ALL_EQUAL: row[e] = bank ? 0.25f : step; break;
         case ASCENDING: row[e] = bank ? (e == 0 ? (float)r / 8192.0f : 0.0f) : 0.5f; break;
+        case NAN_ROWS: row[e] = !bank && r % 2 == 1 ? NAN : step; break;
         }
         norm += (double)row[e] * row[e];
     }
@@ -107,7 +133,7 @@ static void check(agree *a, ccu_scores_topk *op, const results *got, scores_kind
         got->cosine[count / 2] += 1e-3f;
         a->inject = false;
     }
-    const bool exact = kind == EXACT_TIES || kind == ALL_EQUAL || kind == ASCENDING;
+    const bool exact = kind != UNIT_ROWS && kind != SOME_NAN;
     for (int32_t b = 0; good && b < op->B; b++) {
         good = check_row(a, op, b, got, exact ? &want : NULL, cosine, p);
     }
