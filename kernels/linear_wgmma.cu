@@ -16,11 +16,12 @@
  *             together. Only the warp's own lanes meet there: no barrier. The pieces of a row are
  *             swizzled by row, so none of the three accesses has a bank conflict.
  *
- * Bound by products: at N >= 768 and K >= 768, 2 M N K FLOP are more than 380 per byte of x, w, y
- * and r. In the 1024 cycles of a stage's products a multiprocessor takes 48 KiB from L2, and shared
- * memory moves 80 KiB to wgmma and 48 KiB from TMA, close to its 128 bytes a cycle. The epilogue's
- * special functions (QuickGELU: two an element) are 2048 cycles per warpgroup and tile of 256
- * columns, where K = 768 multiplies for 12288: what the late start is there to hide.
+ * Bound by products, 2 M N K FLOP against 2 (M K + N K + M N, twice with r) bytes: 512 and more a
+ * byte for the wide layers of C = 768; 256 for 768 x 768 with a residual, where memory is as near.
+ * In the 1024 cycles of a stage's products a multiprocessor takes 48 KiB from L2, and shared memory
+ * moves 80 KiB to wgmma and 48 KiB from TMA, close to its 128 bytes a cycle. QuickGELU's special
+ * functions, two an element, are 2048 cycles per warpgroup and tile of 256 columns, where K = 768
+ * multiplies for 12288: what the late start is there to hide.
  *
  * 40 registers a thread for the loader and 232 for the multipliers; no spills. Not yet run on
  * hardware. */
