@@ -199,12 +199,14 @@ static bool describe(const library *call, plan *p) {
         return false;
     }
     if (!p->bias) { return true; }
-    return call->desc_set(p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue) == 0 &&
-           call->desc_set(p->desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &f32, sizeof f32) == 0;
+    if (call->desc_set(p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue) != 0) {
+        return false;
+    }
+    return call->desc_set(p->desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &f32, sizeof f32) == 0;
 }
 
-/* One sum per output in one block, whatever M is: no split-K, and the library accepts it for a single
- * row as well as for many. */
+/* One sum per output in one block, whatever M is: no split-K, and the library accepts it for a
+ * single row as well as for many. */
 static bool independent_of_rows(const ccu_cublaslt *lt, const plan *p,
                                 const cublasLtMatmulAlgo_t *algorithm) {
     static const int32_t rows[] = { 1, 77, 1000, 65792 };
@@ -287,8 +289,8 @@ static const plan *find_plan(ccu_cublaslt *lt, const ccu_linear *op) {
 /* ---- The op --------------------------------------------------------------------------------- */
 
 bool ccu_cuda_linear_cublaslt_can(const ccu_cuda *cuda, const ccu_linear *op) {
-    const uintptr_t at   = (uintptr_t)op->y | (uintptr_t)op->x | (uintptr_t)op->w | (uintptr_t)op->r |
-                           (uintptr_t)op->b;
+    const uintptr_t at   = (uintptr_t)op->y | (uintptr_t)op->x | (uintptr_t)op->w |
+                           (uintptr_t)op->r | (uintptr_t)op->b;
     const int32_t   step = op->dtype == CCU_F32 ? 4 : 8;
     if (cuda->cublaslt == NULL || at % 16 != 0) { return false; }
     if (op->N % step != 0 || op->K % step != 0 || ccu_linear_x_stride(op) % step != 0 ||

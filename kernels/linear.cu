@@ -1,9 +1,9 @@
 /* y = act(x . w^T + b) + r: who multiplies, and how weights are laid out.
  *
- * Weights are (N, K) row-major in the op's dtype, rows padded with zeros to 16 bytes: what every way
- * reads. The ways are in linear_ways.h. Which of them takes an op is decided by the table below from
- * dtype, N, K, strides and act, never by M: the ways may differ in the last bit, and a row must not
- * depend on its batch. */
+ * Weights are (N, K) row-major in the op's dtype, rows padded with zeros to 16 bytes: what every
+ * way reads. The ways are in linear_ways.h. Which of them takes an op is decided by the table below
+ * from dtype, N, K, strides and act, never by M: the ways may differ in the last bit, and a row must
+ * not depend on its batch. */
 #include <assert.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "linear_ways.h"
 #include "staging.h"
 
-/* ---- Who multiplies --------------------------------------------------------------------------- */
+/* ---- Who multiplies ------------------------------------------------------------------------- */
 
 typedef struct linear_way {
     const char *name;
@@ -39,8 +39,8 @@ typedef struct preference {
 
 static const preference preferences[] = {
     { false, true, { CCU_LINEAR_WGMMA, CCU_LINEAR_MMA, CCU_LINEAR_PLAIN },
-      "cuBLASLt has no QuickGELU and only the tanh form of GELU; a pass of its own over y would round "
-      "twice and move 4 M N bytes" },
+      "cuBLASLt has no QuickGELU and only the tanh form of GELU; a pass of its own over y would "
+      "round twice and move 4 M N bytes" },
     { false, false, { CCU_LINEAR_CUBLASLT, CCU_LINEAR_WGMMA, CCU_LINEAR_MMA, CCU_LINEAR_PLAIN },
       "bias and residual fit into the library's epilogue; where it refuses an f32 bias for 16-bit "
       "results, ours fuse it" },
@@ -86,7 +86,7 @@ const char *ccu_linear_way_name(ccu_linear_way way) {
     return ways[way].name;
 }
 
-/* ---- Weights ---------------------------------------------------------------------------------- */
+/* ---- Weights -------------------------------------------------------------------------------- */
 
 size_t ccu_cuda_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype) {
     (void)be;
@@ -114,7 +114,8 @@ void ccu_cuda_linear_pack(ccu_backend *be, void *to, const float *host_w, int32_
     const size_t end       = (size_t)K * ccu_dtype_bytes(dtype);
     assert(to != NULL && host_w != NULL);
     if (row_bytes > CCU_STAGING_CHUNK_BYTES) {
-        ccu_cuda_unsupported(cuda, "linear_pack: N %d K %d: a row exceeds the staging memory", N, K);
+        ccu_cuda_unsupported(cuda, "linear_pack: N %d K %d: a row exceeds the staging chunk", N,
+                             K);
         return;
     }
     for (size_t n = 0; n < (size_t)N;) {

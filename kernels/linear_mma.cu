@@ -4,15 +4,17 @@
  * (packed weights are). M, N and the stride of y are anything.
  *
  * One block of four warps makes a tile of y, 128x128 or 64x64, two by two warps. Three stages of 32
- * columns of K travel through shared memory by cp.async; ldmatrix feeds mma 16x8x16, the fragments of
- * the next 16 columns are loaded before the current ones are multiplied. Each output is one chain of
- * k16 steps in order, whatever the tile: the tile may be chosen by M and no bit changes.
+ * columns of K travel through shared memory by cp.async; ldmatrix feeds mma 16x8x16, the fragments
+ * of the next 16 columns are loaded before the current ones are multiplied. Each output is one chain
+ * of k16 steps in order, whatever the tile: the tile may be chosen by M and no bit changes.
  *
- * The end of a tile goes through shared memory, 16 rows per warp at a time, so that one lane holds 8
- * neighbouring columns: bias, activation and residual in f32, one rounding, one 16-byte store.
+ * The end of a tile goes through shared memory, 16 rows per warp at a time, so that one lane holds
+ * 8 neighbouring columns: bias, activation and residual in f32, one rounding, one 16-byte store.
  *
- * Bound by: arithmetic from some hundred rows on, by the weights' bandwidth below. Per k16 step and warp
- * of the large tile: 8 ldmatrix (4 KiB) for 32 mma. Not yet run on hardware. */
+ * Bound by: arithmetic for many rows, the weights' bandwidth for few. Per k16 step, a block of the
+ * large tile reads 16 KiB of fragments and writes 8 KiB of copies to shared memory for 128 mma: at
+ * 128 bytes a cycle and 1024 multiply-adds (sm_80) 192 of 256 cycles, so that shared memory is not
+ * the limit; eight warps of 64 by 32 would take all of them. Not yet run on hardware. */
 #include <assert.h>
 
 #include "act.h"
@@ -48,8 +50,8 @@ __device__ __forceinline__ int stage_offset(int row, int chunk) {
     return row * ROW_BYTES + ((chunk ^ ((row >> 1) & 3)) << 4);
 }
 
-/* Float of 4-float chunk q of a row of sums. Neither the writes (8 bytes, 4 rows by 4 lanes) nor the
- * reads (16 bytes, every other chunk) of a part of a warp meet in a bank. */
+/* Float of 4-float chunk q of a row of sums. Neither the writes (8 bytes, 4 rows by 4 lanes) nor
+ * the reads (16 bytes, every other chunk) of a part of a warp meet in a bank. */
 template <int COLS> __device__ __forceinline__ int sums_offset(int row, int q) {
     return row * COLS + ((q ^ ((row & 3) << 1) ^ (row & 1) ^ ((q >> 3) & 1)) << 2);
 }
@@ -86,7 +88,8 @@ __device__ __forceinline__ void multiply(float (&sums)[MT][NT][4],
                                          const mma_fragments<MT, NT> &f) {
     UNROLL for (int i = 0; i < MT; i++) {
         UNROLL for (int j = 0; j < NT; j++) {
-            mma_16816<T>(sums[i][j], f.x[i], f.w[j >> 1][(j & 1) * 2], f.w[j >> 1][(j & 1) * 2 + 1]);
+            const uint32_t(&w)[4] = f.w[j >> 1];
+            mma_16816<T>(sums[i][j], f.x[i], w[(j & 1) * 2], w[(j & 1) * 2 + 1]);
         }
     }
 }
@@ -197,7 +200,8 @@ __global__ __launch_bounds__(THREADS, BLOCKS) void linear_mma_kernel(linear_prob
         const bool   real = s * DEPTH + copy_k < p.K;
         if (s < steps) {
             load_rows<T, ROWS>(to, x_from + s * DEPTH, p.x_stride, p.M - m0, real);
-            load_rows<T, COLS>(to + layout::X_BYTES, w_from + s * DEPTH, p.w_stride, p.N - n0, real);
+            load_rows<T, COLS>(to + layout::X_BYTES, w_from + s * DEPTH, p.w_stride, p.N - n0,
+                               real);
         }
         cp_async_commit();
     }

@@ -6,8 +6,8 @@
  * float4; the next 16 are loaded into registers meanwhile. Each output is one chain of fmaf in the
  * order of K: its bits do not depend on anything else.
  *
- * Bound by: f32 arithmetic; 2 shared loads of 16 bytes for 16 fmaf per thread. Elements are read one
- * by one (no alignment is asked for). Not yet run on hardware. */
+ * Bound by: f32 arithmetic; 2 shared loads of 16 bytes for 16 fmaf per thread. Elements are read
+ * one by one (no alignment is asked for). Not yet run on hardware. */
 #include <assert.h>
 
 #include "act.h"

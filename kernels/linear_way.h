@@ -21,8 +21,8 @@ ccu_linear_way ccu_cuda_linear_way_of(const ccu_backend *be, const ccu_linear *o
 /* "auto", "cublaslt", "wgmma", "mma", "plain" */
 const char *ccu_linear_way_name(ccu_linear_way way);
 
-/* y = act(y) + r in f32, the last step of a way that has only multiplied; r may not be y. x, w and b
- * are not read. */
+/* y = act(y) + r in f32, the last step of a way that has only multiplied; r may not be y. x, w and
+ * b are not read. */
 void ccu_cuda_linear_act(ccu_backend *be, const ccu_linear *op);
 
 #endif

@@ -1,8 +1,8 @@
 /* The ways to compute a linear layer. linear.cu picks one by a table; each way is a file.
  *
- * A way's `can` looks at shape, dtype, strides and pointer alignment but never at M: which way a row
- * takes must not depend on how many rows there are. The function returns the launch's code (0 is
- * good); it expects can() and M, N, K > 0. */
+ * A way's `can` looks at shape, dtype, strides and pointer alignment but never at M: which way a
+ * row takes must not depend on how many rows there are. The function returns the launch's code (0
+ * is good); it expects can() and M, N, K > 0. */
 #ifndef CCU_KERNELS_LINEAR_WAYS_H
 #define CCU_KERNELS_LINEAR_WAYS_H
 
@@ -23,8 +23,8 @@ bool ccu_cuda_linear_wgmma_can(const ccu_cuda *cuda, const ccu_linear *op);
 int  ccu_cuda_linear_wgmma(ccu_cuda *cuda, const ccu_linear *op);
 #endif
 
-/* linear_mma.cu: sm_80 and later, cp.async and mma.sync, f16 and bf16. K a multiple of 8 and rows of
- * x 16-byte aligned. */
+/* linear_mma.cu: sm_80 and later, cp.async and mma.sync, f16 and bf16. K a multiple of 8 and rows
+ * of x 16-byte aligned. */
 bool ccu_cuda_linear_mma_can(const ccu_cuda *cuda, const ccu_linear *op);
 int  ccu_cuda_linear_mma(ccu_cuda *cuda, const ccu_linear *op);
 
