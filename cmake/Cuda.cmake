@@ -1,8 +1,8 @@
 # The CUDA backend, as the interface target clipcu_cuda: kernels/*.cu where nvcc is at hand, else
 # kernels/no_cuda.c, which implements the same header and refuses to open.
 #
-# CMAKE_CUDA_ARCHITECTURES is the usual variable; without it one binary gets code for Ampere, Ada and
-# Hopper, and PTX that later chips compile when they first load it.
+# CMAKE_CUDA_ARCHITECTURES is the usual variable; without it one binary gets code for Ampere, Ada
+# and Hopper, and PTX that later chips compile when they first load it.
 
 set(CLIPCU_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO (if nvcc is found), ON or OFF")
 set_property(CACHE CLIPCU_CUDA PROPERTY STRINGS AUTO ON OFF)

@@ -2,12 +2,12 @@
  * open engine. */
 #include "engine.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/threads.h"
 #include "model/weights.h"
 #include "ops/cpu_backend.h"
 
@@ -17,24 +17,21 @@
  * activations (rows x 4 widths) to stay near the caches. */
 #define TEXT_ROWS 2048
 
-/* Rows x widths are counted in 32 bits inside ops. */
-#define ROWS_MAX (1 << 24)
-
 const char *clipcu_version(void) {
     return "0.1.0";
 }
 
 clipcu_options clipcu_options_default(void) {
     return (clipcu_options){.device = CLIPCU_DEVICE_AUTO, .precision = CLIPCU_PRECISION_F32,
-                            .batch_max = 32, .crop = CLIPCU_CROP_FLOOR,
+                            .batch_max = 0, .crop = CLIPCU_CROP_FLOOR,
                             .tokenizer = CLIPCU_TOKENIZER_OPENAI, .pixels_max = 178956970};
 }
 
 /* ---- Open ----------------------------------------------------------------------------------- */
 
 static clipcu_status check_options(const clipcu_options *options, clipcu_error *error) {
-    if (options->batch_max < 1 || options->batch_max > CCU_BATCH_MAX) {
-        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "batch_max is %d, expected 1 .. %d",
+    if (options->batch_max < 0 || options->batch_max > CCU_BATCH_MAX) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "batch_max is %d, expected 0 .. %d",
                         options->batch_max, CCU_BATCH_MAX);
     }
     if (options->threads < 0 || options->threads > THREADS_MAX) {
@@ -45,43 +42,34 @@ static clipcu_status check_options(const clipcu_options *options, clipcu_error *
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "pixels_max is %" PRId64 ", expected > 0",
                         options->pixels_max);
     }
-    switch (options->device) {
-    case CLIPCU_DEVICE_AUTO:
-    case CLIPCU_DEVICE_CPU: break;
-    case CLIPCU_DEVICE_CUDA:
-        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "device cuda: this build has no CUDA "
-                                                       "backend; use cpu or auto");
+    if ((int)options->device < CLIPCU_DEVICE_AUTO || (int)options->device > CLIPCU_DEVICE_CUDA) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "device %d is none", (int)options->device);
     }
-    switch (options->precision) {
-    case CLIPCU_PRECISION_F32:
-    case CLIPCU_PRECISION_BF16: break;
-    case CLIPCU_PRECISION_F16:
+    if ((int)options->precision < CLIPCU_PRECISION_F32 ||
+        (int)options->precision > CLIPCU_PRECISION_AUTO) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "precision %d is none",
+                        (int)options->precision);
+    }
+    if (options->device_index < 0) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "device_index is %d, expected 0 or more",
+                        options->device_index);
+    }
+    if (options->device == CLIPCU_DEVICE_CPU && options->precision == CLIPCU_PRECISION_F16) {
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
                         "precision f16: not on the CPU; use f32 or bf16");
     }
     return CLIPCU_OK;
 }
 
-static void warn(const clipcu_engine *engine, const char *text) {
-    if (engine->options.warn != NULL) { engine->options.warn(engine->options.warn_user, text); }
-}
-
 static ccu_dtype dtype_of(clipcu_precision precision) {
-    return precision == CLIPCU_PRECISION_F32 ? CCU_F32 : CCU_BF16;
-}
-
-static clipcu_status open_backend(clipcu_engine *engine, clipcu_error *error) {
-    char library[96];
-    if (engine->options.threads == 0) { engine->options.threads = ccu_threads_online(); }
-    const clipcu_status status = ccu_cpu_open(engine->options.threads, &engine->be, error);
-    if (status != CLIPCU_OK) { return status; }
-    ccu_cpu_describe(library, sizeof library);
-    (void)snprintf(engine->device, sizeof engine->device, "cpu: %s, %d thread%s", library,
-                   engine->options.threads, engine->options.threads == 1 ? "" : "s");
-    if (engine->options.precision == CLIPCU_PRECISION_BF16 && !ccu_cpu_bf16_native()) {
-        warn(engine, "this CPU has no bf16 instructions: results are bf16's, speed is f32's");
+    switch (precision) {
+    case CLIPCU_PRECISION_F32: return CCU_F32;
+    case CLIPCU_PRECISION_BF16: return CCU_BF16;
+    case CLIPCU_PRECISION_F16: return CCU_F16;
+    case CLIPCU_PRECISION_AUTO: break; /* resolved when the backend opened */
     }
-    return CLIPCU_OK;
+    assert(false);
+    return CCU_F32;
 }
 
 /* A model without tokenizer files still encodes pictures. */
@@ -89,7 +77,7 @@ static clipcu_status open_tokenizer(clipcu_engine *engine, clipcu_error *error) 
     clipcu_status status = ccu_tokenizer_open(engine->model_dir, engine->options.tokenizer,
                                               &engine->tokenizer, &engine->no_tokenizer);
     if (status == CLIPCU_ERR_IO) {
-        warn(engine, engine->no_tokenizer.text);
+        ccu_engine_warn(engine, engine->no_tokenizer.text);
         return CLIPCU_OK;
     }
     if (status != CLIPCU_OK) {
@@ -104,20 +92,14 @@ static clipcu_status open_tokenizer(clipcu_engine *engine, clipcu_error *error) 
     return CLIPCU_OK;
 }
 
-/* Dims of both towers, refused where a batch would not fit 32-bit row arithmetic. */
+/* Dims of both towers, and what turns texts into tokens. */
 static clipcu_status open_towers(clipcu_engine *engine, const ccu_checkpoint *checkpoint,
                                  clipcu_error *error) {
     const ccu_dtype dtype  = dtype_of(engine->options.precision);
     clipcu_status   status = CLIPCU_OK;
     if (engine->config.image.present) {
-        engine->image.batch_max = engine->options.batch_max;
         status = ccu_image_weights_open(checkpoint, dtype, &engine->image, error);
         if (status != CLIPCU_OK) { return status; }
-        if ((int64_t)engine->image.T * engine->options.batch_max > ROWS_MAX) {
-            return ccu_fail(error, CLIPCU_ERR_LIMIT,
-                            "%d tokens per image x batch of %d: at most %d rows at once",
-                            engine->image.T, engine->options.batch_max, ROWS_MAX);
-        }
     }
     if (engine->config.text.present) {
         engine->text.rows_max = engine->config.context_length > TEXT_ROWS
@@ -128,37 +110,6 @@ static clipcu_status open_towers(clipcu_engine *engine, const ccu_checkpoint *ch
         if (status == CLIPCU_OK) { status = open_tokenizer(engine, error); }
     }
     return status;
-}
-
-static void lay_out_weights(clipcu_engine *engine, ccu_plan *plan) {
-    if (engine->config.image.present) {
-        ccu_image_weights_lay_out(&engine->image, engine->be, plan);
-    }
-    if (engine->config.text.present) {
-        ccu_text_weights_lay_out(&engine->text, engine->be, plan);
-    }
-}
-
-static void lay_out_activations(clipcu_engine *engine, ccu_plan *plan) {
-    if (engine->config.image.present) { ccu_image_tower_lay_out(&engine->image, engine->be, plan); }
-    if (engine->config.text.present) { ccu_text_tower_lay_out(&engine->text, plan); }
-}
-
-/* Counts, allocates, and hands out addresses by running the same lay-out twice. */
-static clipcu_status open_slab(clipcu_engine *engine, void (*lay_out)(clipcu_engine *, ccu_plan *),
-                               const char *name, void **slab, size_t *bytes,
-                               clipcu_error *error) {
-    ccu_plan plan = {0};
-    lay_out(engine, &plan);
-    *bytes = plan.bytes;
-    *slab  = plan.bytes == SIZE_MAX ? NULL : engine->be->ops->slab_alloc(engine->be, plan.bytes);
-    if (*slab == NULL) {
-        return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory for %zu bytes of %s",
-                        engine->model_dir, plan.bytes, name);
-    }
-    plan = (ccu_plan){.base = *slab};
-    lay_out(engine, &plan);
-    return CLIPCU_OK;
 }
 
 static clipcu_status upload_weights(clipcu_engine *engine, const ccu_checkpoint *checkpoint,
@@ -182,18 +133,13 @@ static clipcu_status open_engine(clipcu_engine *engine, const ccu_checkpoint *ch
     engine->fingerprint = checkpoint->fingerprint;
     engine->layout      = checkpoint->layout;
     engine->parameters  = checkpoint->parameters;
-    engine->ranker.batch_max = engine->options.batch_max;
 
-    clipcu_status status = open_backend(engine, error);
+    clipcu_status status = ccu_engine_open_backend(engine, error);
     if (status == CLIPCU_OK) { status = open_towers(engine, checkpoint, error); }
     if (status == CLIPCU_OK) {
-        status = open_slab(engine, lay_out_weights, "weights", &engine->weights,
-                           &engine->weights_bytes, error);
+        status = ccu_engine_pick_batch(engine, error);
     }
-    if (status == CLIPCU_OK) {
-        status = open_slab(engine, lay_out_activations, "activations", &engine->activations,
-                           &engine->activations_bytes, error);
-    }
+    if (status == CLIPCU_OK) { status = ccu_engine_open_slabs(engine, error); }
     return status == CLIPCU_OK ? upload_weights(engine, checkpoint, error) : status;
 }
 
@@ -245,8 +191,11 @@ void clipcu_close(clipcu_engine *engine) {
 }
 
 static const char *precision_name(const clipcu_engine *engine) {
-    if (engine->options.precision == CLIPCU_PRECISION_F32) { return "f32"; }
-    return ccu_cpu_bf16_native() ? "bf16" : "bf16 (emulated)";
+    if (!engine->on_cuda && engine->options.precision == CLIPCU_PRECISION_BF16 &&
+        !ccu_cpu_bf16_native()) {
+        return "bf16 (emulated)";
+    }
+    return ccu_dtype_name(dtype_of(engine->options.precision));
 }
 
 clipcu_info clipcu_engine_info(const clipcu_engine *engine) {

@@ -1,4 +1,5 @@
-/* What an engine holds; shared by engine.c and engine_run.c only. */
+/* What an engine holds; shared by the engine's own files only: engine.c opens and closes,
+ * engine_device.c picks what it runs on, engine_run.c has the calls on an open one. */
 #ifndef CCU_ENGINE_H
 #define CCU_ENGINE_H
 
@@ -23,8 +24,21 @@ struct clipcu_engine {
     uint64_t         fingerprint;
     int64_t          parameters;
     const char      *layout;
+    bool             on_cuda;
     char             model_dir[CCU_PATH_MAX];
-    char             device[128];
+    char             device[192];
 };
+
+void ccu_engine_warn(const clipcu_engine *engine, const char *text);
+
+/* Opens engine->be as the options want it and resolves precision. UNSUPPORTED, CUDA, NOMEM. */
+clipcu_status ccu_engine_open_backend(clipcu_engine *engine, clipcu_error *error);
+
+/* Settles options.batch_max where it is 0. Backend and towers are open; nothing is allocated.
+ * LIMIT where a batch would not fit 32-bit row arithmetic. */
+clipcu_status ccu_engine_pick_batch(clipcu_engine *engine, clipcu_error *error);
+
+/* Allocates both slabs and lays the towers out in them. NOMEM with the figures, LIMIT. */
+clipcu_status ccu_engine_open_slabs(clipcu_engine *engine, clipcu_error *error);
 
 #endif

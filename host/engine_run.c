@@ -106,6 +106,28 @@ clipcu_status clipcu_encode_images_f32(clipcu_engine *engine, const float *pixel
     return encode_images(engine, pixels, CCU_PIXELS_F32, count, embeddings, error);
 }
 
+clipcu_status clipcu_encode_images_device(clipcu_engine *engine, const void *pixels, int32_t count,
+                                          float *embeddings, clipcu_error *error) {
+    ccu_error_clear(error);
+    const clipcu_status status = need_image(engine, error);
+    if (status != CLIPCU_OK) { return status; }
+    if (!engine->on_cuda) {
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "clipcu_encode_images_device: the engine runs on %s", engine->device);
+    }
+    if (pixels == NULL || embeddings == NULL || count < 1 || count > engine->options.batch_max) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "clipcu_encode_images_device: %d images, "
+                                                    "expected 1 .. %d and buffers that are not "
+                                                    "NULL",
+                        count, engine->options.batch_max);
+    }
+    ccu_backend *be = engine->be;
+    ccu_image_tower_run_device(&engine->image, be, pixels, CCU_PIXELS_U8, count);
+    be->ops->copy(be, embeddings, engine->image.unit,
+                  (size_t)count * (size_t)engine->image.E * sizeof(float));
+    return be->ops->submit(be, error);
+}
+
 /* ---- Texts and banks ------------------------------------------------------------------------ */
 
 static clipcu_status open_encoder(clipcu_engine *engine, ccu_text_encoder *encoder,

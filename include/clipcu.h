@@ -96,7 +96,8 @@ typedef enum clipcu_device {
 typedef enum clipcu_precision {
     CLIPCU_PRECISION_F32  = 0, /* reference */
     CLIPCU_PRECISION_BF16 = 1, /* bf16 storage and products, f32 accumulation, norms, softmax */
-    CLIPCU_PRECISION_F16  = 2  /* as BF16 with f16; CUDA only */
+    CLIPCU_PRECISION_F16  = 2, /* as BF16 with f16; CUDA only */
+    CLIPCU_PRECISION_AUTO = 3  /* BF16 on CUDA, F32 on the CPU */
 } clipcu_precision;
 
 /* Which column or row a centre crop starts at when the difference is odd. */
@@ -119,7 +120,9 @@ typedef struct clipcu_options {
     clipcu_device    device;
     int32_t          device_index; /* which CUDA device; 0 */
     clipcu_precision precision;
-    int32_t          batch_max;    /* images per encode call, 1 .. 4096; 32 */
+    int32_t          batch_max;    /* images per encode call, 1 .. 4096. 0 = automatic, default:
+                                      32 on the CPU; on CUDA the largest power of two up to 1024
+                                      that fits into 80 % of the free memory. clipcu_info has it */
     int32_t          threads;      /* CPU threads, 1 .. 1024; 0 = one per online core */
     clipcu_crop      crop;
     clipcu_tokenizer tokenizer;
@@ -129,6 +132,9 @@ typedef struct clipcu_options {
     int64_t          pixels_max;   /* refuse pictures of more pixels; 178,956,970 (Pillow's) */
     clipcu_warn_fn   warn;         /* NULL: warnings are dropped */
     void            *warn_user;
+    void            *stream;       /* CUDA: a cudaStream_t of the device that all work is queued
+                                      on, borrowed until clipcu_close; NULL: one of our own.
+                                      Ignored on the CPU */
 } clipcu_options;
 
 CLIPCU_API clipcu_options clipcu_options_default(void);
@@ -155,8 +161,8 @@ typedef struct clipcu_info {
     const char *model_dir;
     const char *family;        /* "clip" */
     const char *layout;        /* "huggingface" or "open_clip" */
-    const char *device;        /* "cpu: oneDNN 2.6.3, 2 threads" */
-    const char *precision;     /* "f32", "bf16", "bf16 (emulated)" */
+    const char *device;        /* "cpu: oneDNN 2.6.3, 2 threads", "cuda:0: NVIDIA A100 ..., ..." */
+    const char *precision;     /* "f32", "bf16", "bf16 (emulated)", "f16" */
     const char *activation;    /* "quick_gelu" or "gelu" */
     uint64_t    fingerprint;   /* of the weights; a bank remembers it */
     int32_t     has_image;     /* 0 for a text-only checkpoint */
@@ -217,6 +223,21 @@ CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_encode_images_f32(clipcu_engine *
                                                                  const float *pixels,
                                                                  int32_t count, float *embeddings,
                                                                  clipcu_error *error);
+
+/* As clipcu_encode_images in device memory: queues the work on the engine's stream and returns
+ * without waiting.
+ *
+ *   pixels      (count, S, S, 3) u8, device memory; unchanged until the stream has passed.
+ *   embeddings  (count, E) f32, device memory; written when the stream gets there.
+ *
+ * Memory of the engine's device only. What goes wrong later is reported by the next call that
+ * blocks. With a stream of the engine's own (options.stream NULL) nothing says when the stream has
+ * passed but such a call. UNSUPPORTED on the CPU. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_encode_images_device(clipcu_engine *engine,
+                                                                    const void *pixels,
+                                                                    int32_t count,
+                                                                    float *embeddings,
+                                                                    clipcu_error *error);
 
 /* ---- Texts ---------------------------------------------------------------------------------- */
 

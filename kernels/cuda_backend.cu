@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cublaslt.h"
 #include "cuda_state.h"
 #include "graphs.h"
 #include "staging.h"
@@ -43,7 +44,7 @@ static void *slab_alloc(ccu_backend *be, size_t bytes) {
     void     *slab = NULL;
     size_t    left = 0;
     if (ccu_device_alloc(cuda->device, bytes, &slab) != 0) {
-        (void)ccu_device_memory_free(cuda->device, &left); /* 0 reads as what it is: unknown, none */
+        (void)ccu_device_memory_free(cuda->device, &left); /* 0 reads as what it is */
         (void)ccu_fail(&be->error, CLIPCU_ERR_NOMEM,
                        "CUDA backend: no device memory for a slab of %zu bytes, %zu are free",
                        bytes, left);
@@ -97,6 +98,7 @@ static void close_backend(ccu_backend *be) {
     if (be == NULL) { return; }
     ccu_cuda *cuda = ccu_cuda_of(be);
     ccu_graphs_close(cuda->graphs, cuda->device);
+    ccu_cublaslt_close(cuda->cublaslt, cuda->device);
     ccu_staging_close(cuda->staging, cuda->device);
     ccu_device_close(cuda->device);
     ccu_free(cuda);
@@ -142,6 +144,7 @@ bool ccu_cuda_built(void) {
 
 clipcu_status ccu_cuda_open(int32_t device_index, void *stream, ccu_backend **out,
                             clipcu_error *error) {
+    char reason[160]; /* that cuBLASLt is not there is no error */
     assert(out != NULL);
     *out           = NULL;
     ccu_cuda *cuda = (ccu_cuda *)ccu_alloc_zeroed(1, sizeof *cuda);
@@ -154,16 +157,20 @@ clipcu_status ccu_cuda_open(int32_t device_index, void *stream, ccu_backend **ou
         close_backend(&cuda->base);
         return status;
     }
-    cuda->facts  = *ccu_device_facts_of(cuda->device);
-    cuda->stream = (simt_stream)ccu_device_stream(cuda->device);
+    cuda->cublaslt = ccu_cublaslt_open(cuda->device, reason, sizeof reason);
+    cuda->facts    = *ccu_device_facts_of(cuda->device);
+    cuda->stream   = (simt_stream)ccu_device_stream(cuda->device);
     ccu_device_leave(cuda->device);
-    *out = &cuda->base;
+    *out           = &cuda->base;
     return CLIPCU_OK;
 }
 
 void ccu_cuda_describe(const ccu_backend *be, char *text, size_t bytes) {
     const ccu_cuda *cuda = reinterpret_cast<const ccu_cuda *>(be);
-    (void)snprintf(text, bytes, "%s", cuda->facts.name);
+    (void)snprintf(text, bytes, "%s, sm_%d, driver %d.%d, %s", cuda->facts.name,
+                   cuda->facts.capability, cuda->facts.driver / 1000,
+                   cuda->facts.driver % 1000 / 10,
+                   cuda->cublaslt != NULL ? "cuBLASLt" : "no cuBLASLt"); /* a cut one is good */
 }
 
 size_t ccu_cuda_memory_free(const ccu_backend *be) {

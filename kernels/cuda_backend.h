@@ -18,7 +18,7 @@ bool ccu_cuda_built(void);
 clipcu_status ccu_cuda_open(int32_t device_index, void *stream, ccu_backend **out,
                             clipcu_error *error);
 
-/* "NVIDIA H100 80GB HBM3, sm_90, driver 13.0, cuBLASLt 13.0" into text. */
+/* "NVIDIA H100 80GB HBM3, sm_90, driver 13.0, cuBLASLt" into text. */
 void ccu_cuda_describe(const ccu_backend *be, char *text, size_t bytes);
 
 /* Bytes of device memory free now; 0 if the device does not say. */

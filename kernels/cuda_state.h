@@ -29,7 +29,7 @@ static inline ccu_cuda *ccu_cuda_of(ccu_backend *be) {
     return reinterpret_cast<ccu_cuda *>(be);
 }
 
-/* False if the backend has failed before: the op leaves at once. Otherwise the device is current. */
+/* False if the backend has failed before: the op leaves at once. Else the device is current. */
 static inline bool ccu_cuda_ready(const ccu_cuda *cuda) {
     ccu_device_enter(cuda->device);
     return cuda->base.error.code == CLIPCU_OK;

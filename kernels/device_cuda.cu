@@ -57,7 +57,7 @@ void ccu_device_enter(ccu_device *device) {
 }
 
 void ccu_device_leave(ccu_device *device) {
-    if (device->entered) { (void)device->calls.context_set(device->caller); } /* it was good before */
+    if (device->entered) { (void)device->calls.context_set(device->caller); } /* was good before */
     device->entered = false;
 }
 
@@ -80,7 +80,7 @@ static clipcu_status find_driver(ccu_device *device, clipcu_error *error) {
     void *get = NULL, *set = NULL, *map = NULL;
     int   code = entry_point("cuCtxGetCurrent", 4000, &get);
     if (code == 0) { code = entry_point("cuCtxSetCurrent", 4000, &set); }
-    (void)entry_point("cuTensorMapEncodeTiled", 12000, &map); /* only one way to multiply wants it */
+    (void)entry_point("cuTensorMapEncodeTiled", 12000, &map); /* only one way wants it */
     if (code != 0 || get == NULL || set == NULL) {
         return ccu_fail(error, CLIPCU_ERR_CUDA, "cuda:%d: the driver lacks cuCtxSetCurrent: %s",
                         device->index, ccu_device_text(code));
@@ -356,5 +356,5 @@ int ccu_device_graph_launch(ccu_device *device, void *graph) {
 
 void ccu_device_graph_free(ccu_device *device, void *graph) {
     ccu_device_enter(device);
-    (void)code_of(cudaGraphExecDestroy((cudaGraphExec_t)graph)); /* nothing is left to do about it */
+    (void)code_of(cudaGraphExecDestroy((cudaGraphExec_t)graph)); /* nobody uses it any more */
 }

@@ -126,8 +126,8 @@ static clipcu_status open_results(const ccu_arguments *arguments, classifier *c,
     const clipcu_status status = ccu_output_open(arguments->output, &c->output, error);
     if (status != CLIPCU_OK) { return status; }
     open_sink(arguments, c);
-    c->matches = ccu_alloc_zeroed((size_t)arguments->batch * (size_t)c->sink.top,
-                                  sizeof *c->matches);
+    const size_t batch_max = (size_t)clipcu_engine_info(c->engine).batch_max;
+    c->matches = ccu_alloc_zeroed(batch_max * (size_t)c->sink.top, sizeof *c->matches);
     c->scores  = ccu_alloc_zeroed((size_t)c->sink.top, sizeof *c->scores);
     if (c->matches == NULL || c->scores == NULL) {
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %d classes of each picture",

@@ -13,7 +13,7 @@
 
 static const char *const formats[]      = { "table", "jsonl", "csv", NULL };
 static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
-static const char *const precisions[]   = { "f32", "bf16", "f16", NULL };
+static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", NULL };
 static const char *const crops[]        = { "floor", "half-even", NULL };
 static const char *const tokenizers[]   = { "openai", "hf", NULL };
 
@@ -98,8 +98,10 @@ const ccu_option ccu_option_table[] = {
       "model that comes with clipcu]" },
     { "device", 0, CCU_OPTION_DEVICE, "auto|cpu|cuda|cuda:N", AT(device), 0, 0, NULL, "auto",
       CCU_ALL, MODEL, "what to run on; auto takes a CUDA device where one can be used" },
-    { "precision", 0, CCU_OPTION_CHOICE, "f32|bf16|f16", AT(precision), 0, 0, precisions, "f32",
-      CCU_ALL, MODEL, "number format of weights and activations" },
+    { "precision", 0, CCU_OPTION_CHOICE, "f32|bf16|f16|auto", AT(precision), 0, 0, precisions,
+      "auto", CCU_ALL, MODEL,
+      "number format of weights and activations; auto is bf16 on a CUDA device and f32 on the CPU, "
+      "f16 is for CUDA devices" },
     { "tokenizer", 0, CCU_OPTION_CHOICE, "openai|hf", AT(tokenizer), 0, 0, tokenizers, "openai",
       CCU_ALL, MODEL, "whose reading of odd text to follow: OpenAI's and open_clip's, or Hugging "
                       "Face's" },
@@ -116,8 +118,9 @@ const ccu_option ccu_option_table[] = {
     { "max-pixels", 0, CCU_OPTION_NUMBER, "N", AT(pixels_max), 1, INT32_MAX, NULL, "178956970",
       CCU_CLASSIFY | CCU_EMBED, PICTURES, "refuse pictures with more pixels" },
 
-    { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 1, 4096, NULL, "32", CCU_ALL, SPEED,
-      "pictures that go through the model at once" },
+    { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 0, 4096, NULL, "0", CCU_ALL, SPEED,
+      "pictures that go through the model at once; 0 takes 32 on the CPU and what fits on a CUDA "
+      "device" },
     { "threads", 0, CCU_OPTION_NUMBER, "N", AT(threads), 0, 1024, NULL, "0", CCU_ALL, SPEED,
       "CPU threads; 0 is one per core" },
 

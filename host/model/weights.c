@@ -219,7 +219,12 @@ static size_t staging_numbers(const ccu_transformer *t, size_t first, size_t sec
 
 /* Rounds to what dtype can hold, so that sums over the rounded weights can be formed. */
 static float round_to(float value, ccu_dtype dtype) {
-    return dtype == CCU_BF16 ? ccu_bf16_to_f32(ccu_bf16_from_f32(value)) : value;
+    switch (dtype) {
+    case CCU_F32: break;
+    case CCU_BF16: return ccu_bf16_to_f32(ccu_bf16_from_f32(value));
+    case CCU_F16: return ccu_f16_to_f32(ccu_f16_from_f32(value));
+    }
+    return value;
 }
 
 void ccu_patch_fold(float *w, float *b, int32_t C, int32_t area, const float mean[3],
@@ -277,6 +282,18 @@ clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_ima
     return status;
 }
 
+/* Numbers into a 16-bit dtype. */
+static void round_all(void *to, const float *from, size_t count, ccu_dtype dtype) {
+    assert(dtype == CCU_BF16 || dtype == CCU_F16);
+    if (dtype == CCU_BF16) {
+        ccu_bf16 *out = to;
+        for (size_t i = 0; i < count; i++) { out[i] = ccu_bf16_from_f32(from[i]); }
+    } else {
+        ccu_f16 *out = to;
+        for (size_t i = 0; i < count; i++) { out[i] = ccu_f16_from_f32(from[i]); }
+    }
+}
+
 /* The token table, by slices of what the staging buffer holds: it is the largest tensor. */
 static void put_tokens(staging *stage, const ccu_text_tower *tower, const ccu_tensor *tokens,
                        size_t slice) {
@@ -290,10 +307,8 @@ static void put_tokens(staging *stage, const ccu_text_tower *tower, const ccu_te
             stage->be->ops->upload(stage->be, to, stage->a, n * size);
             continue;
         }
-        assert(tower->trunk.dtype == CCU_BF16);
-        ccu_bf16 *rounded = (ccu_bf16 *)(void *)stage->b;
-        for (size_t i = 0; i < n; i++) { rounded[i] = ccu_bf16_from_f32(stage->a[i]); }
-        stage->be->ops->upload(stage->be, to, rounded, n * size);
+        round_all(stage->b, stage->a, n, tower->trunk.dtype);
+        stage->be->ops->upload(stage->be, to, stage->b, n * size);
     }
 }
 

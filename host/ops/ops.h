@@ -204,8 +204,8 @@ struct ccu_ops {
      * Downloads are not complete before a finish. */
     clipcu_status (*submit)(ccu_backend *be, clipcu_error *error);
 
-    /* A sequence of ops that repeats with the same pointers may be recorded once and replayed in one
-     * go. key names the sequence within this backend. No upload, download or finish inside.
+    /* A sequence of ops that repeats with the same pointers may be recorded once and replayed in
+     * one go. key names the sequence within this backend. No upload, download or finish inside.
      *
      *     if (!ops->replay(be, key)) {
      *         ops->record(be, key);

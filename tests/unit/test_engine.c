@@ -148,6 +148,25 @@ static void expect_error(clipcu_status found, clipcu_status wanted, const clipcu
     }
 }
 
+/* What is left to the engine is told by clipcu_engine_info. */
+static void automatic_choices(void **state) {
+    (void)state;
+    clipcu_options options = clipcu_options_default();
+    clipcu_engine *engine  = NULL;
+    clipcu_error   error;
+    float          row[64];
+    options.device    = CLIPCU_DEVICE_CPU;
+    options.precision = CLIPCU_PRECISION_AUTO;
+    assert_int_equal(options.batch_max, 0);
+    assert_int_equal(clipcu_open(MODEL("hf_b32"), &options, &engine, &error), CLIPCU_OK);
+    assert_int_equal(clipcu_engine_info(engine).batch_max, 32);
+    assert_string_equal(clipcu_engine_info(engine).precision, "f32");
+    assert_memory_equal(clipcu_engine_info(engine).device, "cpu:", 4);
+    expect_error(clipcu_encode_images_device(engine, row, 1, row, &error), CLIPCU_ERR_UNSUPPORTED,
+                 &error, "runs on cpu");
+    clipcu_close(engine);
+}
+
 static void misuse_is_refused(void **state) {
     (void)state;
     clipcu_options options = clipcu_options_default();
@@ -158,18 +177,27 @@ static void misuse_is_refused(void **state) {
     expect_error(clipcu_open(NULL, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error, "NULL");
     expect_error(clipcu_open("/nonexistent/model", &options, &engine, &error), CLIPCU_ERR_IO,
                  &error, "/nonexistent/model");
-    options.batch_max = 0;
+    options.batch_max = -1;
     expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error,
-                 "batch_max is 0");
+                 "batch_max is -1");
     options.batch_max = 2;
     options.threads   = -1;
     expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error,
                  "threads");
-    options.threads = 1;
-    options.device  = CLIPCU_DEVICE_CUDA;
-    expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_UNSUPPORTED, &error,
-                 "cuda");
-    options.device    = CLIPCU_DEVICE_CPU;
+    options.threads      = 1;
+    options.device       = CLIPCU_DEVICE_CUDA;
+    options.device_index = -1;
+    expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error,
+                 "device_index is -1");
+    options.device_index = 999; /* no machine has it: whatever the build, it is refused by name */
+    const clipcu_status refused = clipcu_open(dir, &options, &engine, &error);
+    assert_true(refused == CLIPCU_ERR_UNSUPPORTED || refused == CLIPCU_ERR_CUDA);
+    assert_non_null(strstr(error.text, "cuda"));
+    options.device_index = 0;
+    options.device       = CLIPCU_DEVICE_CPU;
+    options.precision    = (clipcu_precision)9;
+    expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error,
+                 "precision 9");
     options.precision = CLIPCU_PRECISION_F16;
     expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_UNSUPPORTED, &error,
                  "f16");
@@ -243,6 +271,7 @@ int main(void) {
         cmocka_unit_test(bits_do_not_depend_on_batch_or_threads),
         cmocka_unit_test(rows_are_unit_vectors),
         cmocka_unit_test(both_pixel_paths_agree),
+        cmocka_unit_test(automatic_choices),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(one_tower_refuses_the_other),
         cmocka_unit_test(names_and_templates),

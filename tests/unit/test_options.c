@@ -98,7 +98,8 @@ static void defaults_are_those_of_the_library(void **state) {
     assert_int_equal(arguments.threads, library.threads);
     assert_int_equal(arguments.device.device, library.device);
     assert_int_equal(arguments.device.index, library.device_index);
-    assert_int_equal(arguments.precision, library.precision);
+    assert_int_equal(arguments.precision, CLIPCU_PRECISION_AUTO); /* the library's is F32 */
+    assert_int_equal(library.precision, CLIPCU_PRECISION_F32);
     assert_int_equal(arguments.crop, library.crop);
     assert_int_equal(arguments.tokenizer, library.tokenizer);
     assert_int_equal(arguments.truncate, library.truncate);
@@ -175,11 +176,11 @@ static void wrong_values_are_named(void **state) {
         { "--top=-1", "\"-1\"" },
         { "--top=1e3", "\"1e3\"" },
         { "--top=99999999999999999999", "999" },
-        { "--batch=4097", "1 to 4096" },
+        { "--batch=4097", "0 to 4096" },
         { "--threads=-2", "0 to 1024" },
         { "--format=xml", "table|jsonl|csv" },
         { "--format=", "\"\"" },
-        { "--precision=fp16", "f32|bf16|f16" },
+        { "--precision=fp16", "f32|bf16|f16|auto" },
         { "--device=gpu", "auto|cpu|cuda" },
         { "--device=cuda:", "cuda:N" },
         { "--device=cuda:x", "cuda:N" },
