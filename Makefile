@@ -14,7 +14,7 @@ configure = cmake -S . -B $(1) $(call generator,$(1)) -DCLIPCU_WERROR=$(WERROR)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help deps configure build demo test test-full install clean format
+.PHONY: help deps configure build demo test test-full gpu-check install clean format
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,13 +43,16 @@ test-full: test ## test, then unit, agree and cli tests under the address and UB
 	cmake --build $(BUILD)-asan --parallel $(JOBS)
 	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli'
 
+gpu-check: ## on a machine with a GPU: conformance, agreement, sanitizers, times; bench/results/
+	tests/gpu/gpu_check.sh $(BUILD)-gpu
+
 install: configure ## library, header, command and demo model, under PREFIX
 	$(call configure,$(BUILD)) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
 	cmake --build $(BUILD) --parallel $(JOBS)
 	cmake --install $(BUILD)
 
 clean: ## remove what was built
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-gpu
 
 format: ## run clang-format over all C files but tables of data
 	find include host tests -name '*.[ch]' ! -name '*_table.c' -exec clang-format -i {} +

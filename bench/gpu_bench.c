@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench/gpu_bench.h"
+#include "gpu_bench.h"
 #include "cuda_backend.h"
 #include "gpu/inside.h"
 

@@ -1,4 +1,4 @@
-/* Measuring the CUDA backend: times by device events, against the ceilings of the device at hand. */
+/* Measuring the CUDA backend: times by device events, beside the ceilings of the device. */
 #ifndef CCU_BENCH_GPU_BENCH_H
 #define CCU_BENCH_GPU_BENCH_H
 

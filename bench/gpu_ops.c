@@ -1,7 +1,7 @@
 /* The ops of an image tower one by one, and the ceilings they are held against. */
 #include <string.h>
 
-#include "bench/gpu_bench.h"
+#include "gpu_bench.h"
 #include "gpu/inside.h"
 
 #define CEILING_SIDE 8192

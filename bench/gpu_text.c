@@ -1,7 +1,7 @@
 /* The text tower's own ops and the head: tokens, tree attention, ensembles, scores. */
 #include <stdlib.h>
 
-#include "bench/gpu_bench.h"
+#include "gpu_bench.h"
 
 #define ROWS 2048    /* trie rows of a chunk, as engine.c has it */
 #define CHAIN 16     /* depth of every chain of the trie measured here */

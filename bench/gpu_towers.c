@@ -2,7 +2,7 @@
  * come through the same upload as a checkpoint's, from tensors that all read one random buffer. */
 #include <string.h>
 
-#include "bench/gpu_bench.h"
+#include "gpu_bench.h"
 #include "model/weights.h"
 
 #define BLOCKS_MAX 64

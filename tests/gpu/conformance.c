@@ -72,27 +72,40 @@ static bool same(uint32_t got, uint32_t want, bool exact, double relative, doubl
     return fabs(a - b) <= relative * fabs(b) + absolute; /* false for NaN */
 }
 
-/* Reads "case NAME exact COUNT" or "case NAME near R A COUNT"; the golden file's own tolerance is
+/* Finds "case NAME exact COUNT" or "case NAME near R A COUNT". The golden file's own tolerance is
  * what is compared with, so a looser one in the code shows as a changed file. */
 static bool read_header(conformance *c, const char *name, bool *exact, double *relative,
                         double *absolute, size_t count) {
-    char   line[160], found[64] = "", kind[16] = "";
+    char   line[256], found[64] = "", kind[16] = "";
     size_t words = 0;
     *relative = *absolute = 0.0;
-    if (fgets(line, sizeof line, c->golden) == NULL) {
-        fail(c, name, "the golden file ends before this case");
-        return false;
+    rewind(c->golden);
+    while (strcmp(found, name) != 0) {
+        if (fgets(line, sizeof line, c->golden) == NULL) {
+            fail(c, name, "the golden file has no such case");
+            return false;
+        }
+        if (sscanf(line, "case %63s %15s", found, kind) != 2) { found[0] = '\0'; }
     }
-    *exact = sscanf(line, "case %63s %15s", found, kind) == 2 && strcmp(kind, "exact") == 0;
+    *exact = strcmp(kind, "exact") == 0;
     const int fields = *exact ? sscanf(line, "case %*s exact %zu", &words)
                               : sscanf(line, "case %*s near %lg %lg %zu", relative, absolute,
                                        &words);
-    if (fields != (*exact ? 1 : 3) || strcmp(found, name) != 0 || words != count) {
-        (void)printf("golden file: %s", line);
-        fail(c, name, "the golden file has another case here");
+    if (fields != (*exact ? 1 : 3) || words != count) {
+        fail(c, name, "the golden file has this case with another number of words");
         return false;
     }
     return true;
+}
+
+int32_t conformance_golden_cases(conformance *c) {
+    char    line[256];
+    int32_t cases = 0;
+    rewind(c->golden);
+    while (fgets(line, sizeof line, c->golden) != NULL) {
+        cases += strncmp(line, "case ", 5) == 0;
+    }
+    return cases;
 }
 
 static void compare(conformance *c, const char *name, size_t count) {
@@ -113,7 +126,6 @@ static void compare(conformance *c, const char *name, size_t count) {
         }
         different += 1;
     }
-    (void)fscanf(c->golden, " "); /* on to the next line */
     if (different > 0) {
         c->failures += 1;
         printf("conformance %s: %zu of %zu words differ\n", name, different, count);

@@ -14,9 +14,9 @@ static int run(conformance *c, bool hopper) {
     } else {
         conformance_simt(c);
     }
-    if (c->golden != NULL && c->failures == 0 && fgetc(c->golden) != EOF) {
+    if (c->golden != NULL && conformance_golden_cases(c) != c->cases) {
         c->failures += 1;
-        printf("the golden file has more cases than ran\n");
+        printf("the golden file has %d cases, %d ran\n", conformance_golden_cases(c), c->cases);
     }
     return c->failures > 0;
 }

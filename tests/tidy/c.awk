@@ -168,8 +168,8 @@ function check_include(target,    name, top) {
         return
     }
     if (!exists("host/" name) && !exists("include/" name) && !exists("tests/" name) &&
-        !exists("kernels/" name)) {
-        report("include", FNR, target ": not under host/, include/, tests/ or kernels/")
+        !exists("kernels/" name) && !exists("bench/" name)) {
+        report("include", FNR, target ": not under host/, include/, tests/, kernels/ or bench/")
         return
     }
     if (!(in_host || in_kernels) || name == "clipcu.h") { return }
