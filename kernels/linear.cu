@@ -2,8 +2,8 @@
  *
  * Weights are (N, K) row-major in the op's dtype, rows padded with zeros to 16 bytes: what every
  * way reads. The ways are in linear_ways.h. Which of them takes an op is decided by the table below
- * from dtype, N, K, strides and act, never by M: the ways may differ in the last bit, and a row must
- * not depend on its batch. */
+ * from dtype, N, K, strides and act, never by M: the ways may differ in the last bit, and a row
+ * must not depend on its batch. */
 #include <assert.h>
 #include <string.h>
 

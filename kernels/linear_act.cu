@@ -1,5 +1,5 @@
 /* y = act(y) + r in f32: the last step of a way that has only multiplied (cuBLASLt, which has
- * neither QuickGELU nor the exact GELU). In place, four columns per thread where everything is aligned.
+ * neither QuickGELU nor the exact GELU). In place, four columns per thread where all is aligned.
  *
  * Bound by: memory, 8 M N bytes, 12 with a residual. Not yet run on hardware. */
 #include <assert.h>

@@ -5,8 +5,8 @@
  *
  * One block of four warps makes a tile of y, 128x128 or 64x64, two by two warps. Three stages of 32
  * columns of K travel through shared memory by cp.async; ldmatrix feeds mma 16x8x16, the fragments
- * of the next 16 columns are loaded before the current ones are multiplied. Each output is one chain
- * of k16 steps in order, whatever the tile: the tile may be chosen by M and no bit changes.
+ * of the next 16 columns are loaded before the current ones are multiplied. Each output is one
+ * chain of k16 steps in order, whatever the tile: the tile may be chosen by M and no bit changes.
  *
  * The end of a tile goes through shared memory, 16 rows per warp at a time, so that one lane holds
  * 8 neighbouring columns: bias, activation and residual in f32, one rounding, one 16-byte store.
