@@ -194,7 +194,8 @@ __device__ __forceinline__ void finish_tile(const wgmma_linear &op, float (&d)[B
         finish_chunk<T>(op, d, bias, c, chunk);
         __syncwarp();
         store_chunk<T>(op, chunk, row, column + c * CHUNK_N);
-        __syncwarp(); /* the chunk may be written again */
+        /* No barrier: a lane fetches to where it stored from, and what the others write here they
+         * write after the next chunk's barrier. */
         if (op.r != NULL && c + 2 < CHUNKS) {
             fetch_residual<T>(op, chunk, row, column + (c + 2) * CHUNK_N);
         }
