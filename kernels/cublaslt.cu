@@ -9,16 +9,23 @@
  *     C: the residual and D: y, both (N, M), leading dimension y_stride; beta is 1 with a residual
  *     bias: one value per row of D, that is per column n of y
  *
- * Sums are f32 (CUBLAS_COMPUTE_32F: no TF32). A residual is added and the bias too before the one
- * rounding to D's dtype. */
+ * Sums are f32 (CUBLAS_COMPUTE_32F: no TF32). Residual and bias are added before the one rounding
+ * to D's dtype. */
 #include "cublaslt.h"
 
 #if defined(__CUDACC__) /* tests/emu has its own, without the library */
 
+#include <stdio.h>
+
+static void say(char *reason, size_t bytes, const char *text) {
+    if (bytes > 0) { (void)snprintf(reason, bytes, "%s", text); }
+}
+
+#if __has_include(<cublasLt.h>)
+
 #include <assert.h>
 #include <cublasLt.h>
 #include <dlfcn.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "linear_ways.h"
@@ -69,10 +76,6 @@ struct ccu_cublaslt {
     int32_t          plan_count;
     plan             plans[PLANS_MAX];
 };
-
-static void say(char *reason, size_t bytes, const char *text) {
-    if (bytes > 0) { (void)snprintf(reason, bytes, "%s", text); }
-}
 
 /* ---- Open ----------------------------------------------------------------------------------- */
 
@@ -327,4 +330,30 @@ int ccu_cuda_linear_cublaslt(ccu_cuda *cuda, const ccu_linear *op) {
     return op->act == CCU_ACT_NONE ? 0 : ccu_linear_act_launch(cuda, op);
 }
 
+#else /* a toolkit without the header */
+
+ccu_cublaslt *ccu_cublaslt_open(ccu_device *device, char *reason, size_t reason_bytes) {
+    (void)device;
+    say(reason, reason_bytes, "built without cublasLt.h");
+    return NULL;
+}
+
+void ccu_cublaslt_close(ccu_cublaslt *lt, ccu_device *device) {
+    (void)lt;
+    (void)device;
+}
+
+bool ccu_cuda_linear_cublaslt_can(const ccu_cuda *cuda, const ccu_linear *op) {
+    (void)cuda;
+    (void)op;
+    return false;
+}
+
+int ccu_cuda_linear_cublaslt(ccu_cuda *cuda, const ccu_linear *op) {
+    (void)cuda;
+    (void)op;
+    return 0; /* never called */
+}
+
+#endif
 #endif
