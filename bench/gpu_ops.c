@@ -52,21 +52,22 @@ static bool open_weights(bench *b, linear_work *w) {
 
 /* One shape by every way there is; the best rate is kept in *best (FLOP/s). */
 static void linear_ways(bench *b, bench_row row, linear_work *w, double *best) {
-    const char *name = NULL;
+    const char *const ways[] = { "auto", "cublaslt", "wgmma", "mma", "plain" };
     if (!open_weights(b, w)) {
         bench_report_missing(b, &row, "no memory for its weights");
         b->be->ops->slab_free(b->be, w->weights);
         return;
     }
-    for (int32_t way = 0; (name = gpu_way_name(way)) != NULL; way++) {
-        ccu_linear example = w->op;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        const char *name    = ways[i];
+        ccu_linear  example = w->op;
         example.x = b->pool;
         example.y = b->out;
         example.w = w->weights;
         row.way   = name;
         if (w->op.dtype != CCU_F32 && strcmp(name, "plain") == 0 && !b->tiny) { continue; }
         if (!gpu_set_way(b->be, name)) { continue; } /* not on this device */
-        if (!gpu_way_can(b->be, name, &example)) { continue; }
+        if (!gpu_way_takes(b->be, &example)) { continue; }
         if (bench_measure(b, run_linear, w, &row.time)) {
             bench_report(b, &row);
             const double rate = row.time.ms > 0.0 ? row.flop / row.time.ms * 1e3 : 0.0;

@@ -12,15 +12,12 @@ extern "C" {
 /* For timing: events, facts. */
 ccu_device *gpu_device(ccu_backend *be);
 
-/* NULL, or the name of way number way: "auto", "cublaslt", "wgmma", "mma", "plain". */
-const char *gpu_way_name(int32_t way);
-
-/* Linear layers take this way from now on where it can do them, and linear.cu's own choice where
- * not. False if the backend has no such way, or there is no such name. */
+/* Linear layers take this way ("auto", "cublaslt", "wgmma", "mma", "plain") from now on where it
+ * can do them, and linear.cu's own choice where not. False if there is no such way here. */
 bool gpu_set_way(ccu_backend *be, const char *name);
 
-/* Whether the way can do a linear layer; auto and cublaslt: true. */
-bool gpu_way_can(ccu_backend *be, const char *name, const ccu_linear *op);
+/* Whether the way in use takes this linear layer; auto always does. */
+bool gpu_way_takes(ccu_backend *be, const ccu_linear *op);
 
 #ifdef __cplusplus
 }
