@@ -17,8 +17,9 @@
  * Bound: what is read and written once are the picture's part (691 kB of a 640 x 480 one to 224),
  * the middle twice (2 * 323 kB, from L2 for the pictures in flight) and the result (151 kB), 0.5 us
  * at 3 TB/s; 4.5 M multiply-adds with one byte extraction each, at 64 of either per clock and
- * multiprocessor, are about as long on an H100. The tower takes 11 us per image (B/32) at the tensor
- * cores' rate. Not yet run on hardware. Tables come from the host, which makes them in double. */
+ * multiprocessor, are about as long on an H100. The tower takes 11 us per image (B/32) at the
+ * tensor cores' rate. Tables come from the host, which makes them in double.
+ * Not yet run on hardware. */
 #include <assert.h>
 
 #include "cuda_state.h"

@@ -15,6 +15,14 @@ static const patch_case patch_cases[] = {
     { 1, 224, 32, 768, CCU_PIXELS_U8 }, { 2, 224, 32, 97, CCU_PIXELS_F32 },
     { 3, 224, 14, 64, CCU_PIXELS_U8 },  { 7, 96, 16, 131, CCU_PIXELS_F32 },
     { 0, 32, 16, 8, CCU_PIXELS_U8 },
+    /* whole runs of 16 pixels; more than one tile each way; odd widths */
+    { 3, 112, 16, 192, CCU_PIXELS_U8 }, { 2, 80, 16, 131, CCU_PIXELS_U8 },
+    { 5, 64, 32, 65, CCU_PIXELS_U8 },   { 1, 48, 48, 12, CCU_PIXELS_U8 },
+    /* patches smaller than what is read at a time; sides that are no multiple of the patch */
+    { 1, 8, 1, 5, CCU_PIXELS_U8 },      { 2, 5, 1, 70, CCU_PIXELS_F32 },
+    { 1, 19, 3, 33, CCU_PIXELS_U8 },    { 2, 20, 3, 33, CCU_PIXELS_F32 },
+    { 1, 50, 16, 24, CCU_PIXELS_U8 },   { 2, 31, 14, 129, CCU_PIXELS_F32 },
+    { 1, 100, 24, 66, CCU_PIXELS_U8 },
 };
 
 /* Pixels 0 .. 255, or the same normalised as CLIP does, planar. */
