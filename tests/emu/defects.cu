@@ -164,7 +164,7 @@ static void run_tile(int defect) {
 
 const defect basic_defects[] = {
     { "a sum", run_sum, SUM_RIGHT, 0, NULL },
-    { "no barrier between write and read", run_sum, NO_BARRIER, IN_RACE, "race in shared memory" },
+    { "no barrier between write and read", run_sum, NO_BARRIER, IN_RACE, "shared memory at byte" },
     { "a barrier for half of the block", run_sum, DIVERGENT_BARRIER, IN_ALL, "deadlock" },
     { "two barriers for two halves", run_sum, TWO_BARRIERS, IN_ALL, "divergent barrier" },
     { "a barrier after threads left", run_sum, BARRIER_AFTER_EXIT, IN_ALL, "have left the kernel" },

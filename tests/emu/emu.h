@@ -81,6 +81,7 @@ struct AsyncCopy {
     const void *from;
     bool        real;
     uint32_t    group;
+    Site        site;
 };
 
 struct Thread : Place {
@@ -163,14 +164,22 @@ static inline bool same_site(Site a, Site b) {
 
 static constexpr int EXIT_ERROR = 86;
 
+static constexpr Site NOWHERE = { nullptr, 0 };
+
+/* Where an access to memory comes from: an address in a kernel's code, or a wrapper's call. */
+struct Origin {
+    const void *code;
+    Site        site;
+};
+
 /* Prints the message with kernel, block, thread and site; ends the process with EXIT_ERROR. */
 [[noreturn]] void fail(Site site, const char *format, ...) __attribute__((format(printf, 2, 3)));
 [[noreturn]] void fail_deadlock(const Block *block);
 
-/* "  WHAT at FILE:LINE" of an address in a kernel. */
-void print_code(const char *what, const void *code);
-
-static constexpr Site NOWHERE = { nullptr, 0 };
+/* The same for a race: two accesses with what they are. what_b NULL: there is one. */
+[[noreturn]] void fail_race(const char *what_a, const Origin &a, const char *what_b,
+                            const Origin &b, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* ---- Warp collectives ------------------------------------------------------------------------ */
 
@@ -217,10 +226,10 @@ void race_block_begin(Block *block);
 void race_launch_begin();
 /* bytes of shared memory, by the owner of clock: a thread's index or an id from race_*_id. */
 void race_access(Block *block, unsigned id, uint32_t *clock, uint32_t offset, size_t bytes,
-                 Access access, const void *code);
+                 Access access, const Origin &origin);
 /* By the current thread. */
-void race_use(uint32_t offset, size_t bytes, Access access);
-void race_use_global(const void *at, size_t bytes, Access access);
+void race_use(uint32_t offset, size_t bytes, Access access, Site site);
+void race_use_global(const void *at, size_t bytes, Access access, Site site);
 /* Everyone's past becomes everyone's past. */
 void race_join(Block *block, Thread *const *threads, size_t count);
 /* Shadow memory of an allocation. */

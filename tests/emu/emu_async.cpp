@@ -22,9 +22,9 @@ void copy_async(uint32_t to, const void *from, bool real, Site site) {
     if (real && (uintptr_t)from % COPY_BYTES != 0) {
         fail(site, "cp.async: global address %p is not 16-byte aligned", from);
     }
-    if (real) { race_use_global(from, COPY_BYTES, READ); }
-    race_use(to, COPY_BYTES, WRITE);
-    const AsyncCopy copy    = { to, from, real, me->copy_group };
+    if (real) { race_use_global(from, COPY_BYTES, READ, site); }
+    race_use(to, COPY_BYTES, WRITE, site);
+    const AsyncCopy copy    = { to, from, real, me->copy_group, site };
     const bool      at_once = options.landing == LANDS_AT_ONCE ||
                          (options.landing == LANDS_AT_RANDOM && random_number(block) % 2 == 0);
     if (at_once) {
@@ -40,7 +40,7 @@ void copies_land(Thread *thread, uint32_t end) {
     for (; count < thread->copies.size() && thread->copies[count].group < end; count++) {
         const AsyncCopy &copy = thread->copies[count];
         land(thread->owner, copy);
-        race_use(copy.to, COPY_BYTES, WRITE);
+        race_use(copy.to, COPY_BYTES, WRITE, copy.site);
     }
     thread->copies.erase(thread->copies.begin(), thread->copies.begin() + (ptrdiff_t)count);
 }

@@ -76,7 +76,7 @@ void mbarrier_init(uint32_t at, uint32_t count, Site site) {
     for (const Mbarrier &mbarrier : hopper->mbarriers) {
         if (mbarrier.at == at) { fail(site, "mbarrier: initialised twice"); }
     }
-    race_use(at, 8, WRITE);
+    race_use(at, 8, WRITE, site);
     word->mark     = MBARRIER_MARK;
     word->phase    = 0;
     word->expected = count;
@@ -90,7 +90,7 @@ void mbarrier_arrive(uint32_t at, uint32_t expect_bytes, Site site) {
     Block         *block    = me->owner;
     MbarrierWord  *word     = word_at(block, at, site);
     const unsigned mbarrier = index_of(hopper_of(block), at, site);
-    race_use(at, 8, READ);
+    race_use(at, 8, READ, site);
     if (word->pending == 0) { fail(site, "mbarrier: more arrivals than the phase expects"); }
     if (RACE) {
         leave_clock(block, &block->hopper->mbarriers[mbarrier], me->clock);
@@ -109,7 +109,7 @@ void mbarrier_wait(uint32_t at, uint32_t parity, Site site) {
     Thread *me    = current();
     Block  *block = me->owner;
     (void)word_at(block, at, site);
-    race_use(at, 8, READ);
+    race_use(at, 8, READ, site);
     while (!is_through(block, at, parity)) {
         me->mbarrier = at;
         me->parity   = parity;
@@ -160,7 +160,7 @@ static void land_row(Block *block, const TmaLoad &load, uint32_t row) {
         if (real && x >= 0 && x < (int64_t)map.width) {
             const unsigned char *from =
                 map.base + (uint64_t)y * map.row_bytes + (uint64_t)x * map.element_bytes;
-            race_use_global(from, map.element_bytes, READ);
+            race_use_global(from, map.element_bytes, READ, load.site);
             memcpy(to, from, map.element_bytes);
         } else {
             memset(to, 0, map.element_bytes);
@@ -205,12 +205,12 @@ void tma_load(uint32_t to, const TensorMap *map, int x, int y, uint32_t at, Site
     Hopper        *hopper   = hopper_of(block);
     const unsigned mbarrier = index_of(hopper, at, site);
     TmaLoad        load     = { to, mbarrier, *map, x, y, site, {} };
-    race_use(at, 8, PROXY_READ); /* the mbarrier's initialisation needs a fence too */
+    race_use(at, 8, PROXY_READ, site); /* the mbarrier's initialisation needs a fence too */
     if (RACE) {
         const unsigned id = race_mbarrier_id(block, mbarrier);
         load.clock.assign(me->clock, me->clock + block->clock_ids);
         load.clock[id] = ++hopper->load_clock;
-        race_access(block, id, load.clock.data(), to, bytes, WRITE, nullptr);
+        race_access(block, id, load.clock.data(), to, bytes, WRITE, { nullptr, site });
     }
     memset(target, 0xff, bytes);
     if (options.landing == LANDS_AT_ONCE) {

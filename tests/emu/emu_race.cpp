@@ -33,12 +33,13 @@ struct SharedCell {
     Moment      write;
     Moment      reads[READERS];
     bool        atomic;
-    const void *write_code, *read_code;
+    Origin      write_origin, read_origin;
 };
 
-/* run: which of all blocks ever run; a launch has consecutive ones. 0: none */
+/* run: which of all blocks ever run; a launch has consecutive ones. 0: none. halves: which bytes of
+ * the cell, as images of an odd number of bytes may meet in one. */
 struct GlobalMoment {
-    uint32_t run;
+    uint32_t run : 30, halves : 2;
     uint32_t who : 11, when : 21;
 };
 
@@ -100,13 +101,12 @@ static uint32_t number(const Block *block, uint32_t who) {
 }
 
 [[noreturn]] static void report(const Block *block, uint32_t at, uint32_t who, const char *what,
-                                Moment other, const char *other_what, const void *code,
-                                const void *other_code) {
-    print_code(what, code);
-    print_code(other_what, other_code);
-    fail(NOWHERE, "race in shared memory at byte %u: %s by %s %u, %s by %s %u, not ordered",
-         at - SHARED_BASE, what, role(block, who), number(block, who), other_what,
-         role(block, other.who), number(block, other.who));
+                                const Origin &origin, Moment other, const char *other_what,
+                                const Origin &other_origin) {
+    fail_race(what, origin, other_what, other_origin,
+              "race in shared memory at byte %u: %s by %s %u, %s by %s %u, not ordered",
+              at - SHARED_BASE, what, role(block, who), number(block, who), other_what,
+              role(block, other.who), number(block, other.who));
 }
 
 static bool is_ordered(Moment before, uint32_t who, const uint32_t *clock) {
@@ -114,23 +114,23 @@ static bool is_ordered(Moment before, uint32_t who, const uint32_t *clock) {
 }
 
 static void note_write(Block *block, SharedCell *cell, uint32_t at, uint32_t who,
-                       const uint32_t *clock, bool atomic, const void *code) {
+                       const uint32_t *clock, bool atomic, const Origin &origin) {
     if (!(atomic && cell->atomic)) {
         for (const Moment &read : cell->reads) {
             if (!is_ordered(read, who, clock)) {
-                report(block, at, who, "write", read, "read", code, cell->read_code);
+                report(block, at, who, "write", origin, read, "read", cell->read_origin);
             }
         }
     }
     for (Moment &read : cell->reads) { read.who = NOBODY; }
-    cell->write      = { who, clock[who] };
-    cell->atomic     = atomic;
-    cell->write_code = code;
+    cell->write        = { who, clock[who] };
+    cell->atomic       = atomic;
+    cell->write_origin = origin;
 }
 
 /* Whom to forget: one the new reader knows of; else one of its warp; else by the address. */
 static void note_read(SharedCell *cell, uint32_t at, uint32_t who, const uint32_t *clock,
-                      const void *code) {
+                      const Origin &origin) {
     Moment *slot = &cell->reads[at / CELL_BYTES % READERS];
     for (Moment &read : cell->reads) {
         if (read.who / WARP == who / WARP) { slot = &read; }
@@ -138,8 +138,8 @@ static void note_read(SharedCell *cell, uint32_t at, uint32_t who, const uint32_
     for (Moment &read : cell->reads) {
         if (is_ordered(read, who, clock)) { slot = &read; }
     }
-    *slot           = { who, clock[who] };
-    cell->read_code = code;
+    *slot             = { who, clock[who] };
+    cell->read_origin = origin;
 }
 
 static SharedCell *cell_at(uint32_t at) {
@@ -154,36 +154,37 @@ static SharedCell *cell_at(uint32_t at) {
 }
 
 void race_access(Block *block, unsigned id, uint32_t *clock, uint32_t offset, size_t bytes,
-                 Access access, const void *code) {
+                 Access access, const Origin &origin) {
     const uint32_t end   = offset + (uint32_t)bytes;
     const bool     reads = access == READ || access == PROXY_READ;
     for (uint32_t at = offset / CELL_BYTES * CELL_BYTES; at < end; at += CELL_BYTES) {
         SharedCell  *cell  = cell_at(at);
         const Moment write = cell->write;
         if (!is_ordered(write, id, clock) && !(access == ATOMIC && cell->atomic)) {
-            report(block, at, id, reads ? "read" : "write", write, "write", code, cell->write_code);
+            report(block, at, id, reads ? "read" : "write", origin, write, "write",
+                   cell->write_origin);
         }
         if (access == PROXY_READ && write.who < block->threads &&
             write.when > block->thread[write.who].fenced) {
-            report(block, at, id, "asynchronous read without fence_proxy_async", write, "write",
-                   code, cell->write_code);
+            report(block, at, id, "asynchronous read without fence_proxy_async", origin, write,
+                   "write", cell->write_origin);
         }
         if (reads && write.who == NOBODY) {
-            print_code("read", code);
-            fail(NOWHERE, "read of shared memory at byte %u, which nobody has written",
-                 at - SHARED_BASE);
+            fail_race("read", origin, nullptr, origin,
+                      "read of shared memory at byte %u, which nobody has written",
+                      at - SHARED_BASE);
         }
         if (reads) {
-            note_read(cell, at, id, clock, code);
+            note_read(cell, at, id, clock, origin);
         } else {
-            note_write(block, cell, at, id, clock, access == ATOMIC, code);
+            note_write(block, cell, at, id, clock, access == ATOMIC, origin);
         }
     }
 }
 
-void race_use(uint32_t offset, size_t bytes, Access access) {
+void race_use(uint32_t offset, size_t bytes, Access access, Site site) {
     Thread *me = current();
-    race_access(me->owner, me->index, me->clock, offset, bytes, access, nullptr);
+    race_access(me->owner, me->index, me->clock, offset, bytes, access, { nullptr, site });
 }
 
 /* ---- Global memory --------------------------------------------------------------------------- */
@@ -210,39 +211,41 @@ static bool conflicts(const GlobalMoment &other, const Thread *me) {
            (other.who != me->index && other.when > me->clock[other.who]);
 }
 
-[[noreturn]] static void report_global(const Thread *me, size_t at, size_t size, bool writes,
+[[noreturn]] static void report_global(const Thread *me, size_t at, bool writes,
                                        const GlobalMoment &other, bool other_writes,
-                                       const void *code) {
+                                       const Origin &origin) {
     const char *what = writes ? "write" : "read", *other_what = other_writes ? "write" : "read";
-    const dim3 &blocks = me->blocks;
+    const dim3    &blocks = me->blocks;
     const uint32_t number = other.run - launch_run;
-    print_code(what, code);
     if (other.run != block_run) {
-        fail(NOWHERE,
-             "race in global memory at byte %zu of %zu: %s here, %s by block (%u,%u,%u) of the same"
-             " launch",
-             at, size, what, other_what, number % blocks.x, number / blocks.x % blocks.y,
-             number / (blocks.x * blocks.y));
+        fail_race(what, origin, nullptr, origin,
+                  "race in global memory at byte %zu of its buffer: %s here, %s by block (%u,%u,%u)"
+                  " of the same launch",
+                  at, what, other_what, number % blocks.x, number / blocks.x % blocks.y,
+                  number / (blocks.x * blocks.y));
     }
-    fail(NOWHERE, "race in global memory at byte %zu of %zu: %s here, %s by thread %u, not ordered",
-         at, size, what, other_what, other.who);
+    fail_race(what, origin, nullptr, origin,
+              "race in global memory at byte %zu of its buffer: %s here, %s by thread %u, not "
+              "ordered",
+              at, what, other_what, (unsigned)other.who);
 }
 
 static void access_global(const Thread *me, uintptr_t pointer, size_t bytes, bool writes,
-                          const void *code) {
+                          const Origin &origin) {
     const auto found = shadows.upper_bound(pointer);
     if (found == shadows.end() || pointer < found->first - found->second.bytes) { return; }
     Shadow            &shadow = found->second;
     const size_t       offset = pointer - (found->first - shadow.bytes);
     const size_t       end    = std::min(offset + bytes, shadow.bytes);
-    const GlobalMoment now    = { block_run, me->index, me->clock[me->index] };
+    GlobalMoment       now    = { block_run, 0, me->index, me->clock[me->index] };
     for (size_t at = offset / CELL_BYTES * CELL_BYTES; at < end; at += CELL_BYTES) {
         GlobalCell &cell = shadow.cells[at / CELL_BYTES];
-        if (conflicts(cell.write, me)) {
-            report_global(me, at, shadow.bytes, writes, cell.write, true, code);
+        now.halves       = (at >= offset ? 1u : 0u) | (at + 1 < end ? 2u : 0u);
+        if ((cell.write.halves & now.halves) != 0 && conflicts(cell.write, me)) {
+            report_global(me, at, writes, cell.write, true, origin);
         }
-        if (writes && conflicts(cell.read, me)) {
-            report_global(me, at, shadow.bytes, writes, cell.read, false, code);
+        if (writes && (cell.read.halves & now.halves) != 0 && conflicts(cell.read, me)) {
+            report_global(me, at, writes, cell.read, false, origin);
         }
         if (writes) {
             cell.write = now;
@@ -252,23 +255,24 @@ static void access_global(const Thread *me, uintptr_t pointer, size_t bytes, boo
     }
 }
 
-void race_use_global(const void *at, size_t bytes, Access access) {
+void race_use_global(const void *at, size_t bytes, Access access, Site site) {
     if (here == nullptr) { return; }
-    access_global(current(), (uintptr_t)at, bytes, access != READ, nullptr);
+    access_global(current(), (uintptr_t)at, bytes, access != READ, { nullptr, site });
 }
 
 /* ---- What the compiler calls ----------------------------------------------------------------- */
 
 static void access_any(const void *pointer, size_t bytes, bool writes, const void *code) {
     if (here == nullptr || bytes == 0) { return; }
+    const Origin    origin = { code, NOWHERE };
     Thread         *me     = current();
     const ptrdiff_t offset = (const unsigned char *)pointer - me->owner->shared;
     const ptrdiff_t local  = (const char *)pointer - (const char *)me->fiber.stack;
     if (offset >= 0 && (size_t)offset < SHARED_ARENA_BYTES) {
         race_access(me->owner, me->index, me->clock, (uint32_t)offset, bytes,
-                    writes ? WRITE : READ, code);
+                    writes ? WRITE : READ, origin);
     } else if (local < 0 || (size_t)local >= me->fiber.stack_bytes) {
-        access_global(me, (uintptr_t)pointer, bytes, writes, code);
+        access_global(me, (uintptr_t)pointer, bytes, writes, origin);
     }
 }
 
@@ -318,9 +322,9 @@ void __tsan_vptr_read(void *) {}
 void race_launch_begin() {}
 void race_block_begin(Block *) {}
 void race_join(Block *, Thread *const *, size_t) {}
-void race_access(Block *, unsigned, uint32_t *, uint32_t, size_t, Access, const void *) {}
-void race_use(uint32_t, size_t, Access) {}
-void race_use_global(const void *, size_t, Access) {}
+void race_access(Block *, unsigned, uint32_t *, uint32_t, size_t, Access, const Origin &) {}
+void race_use(uint32_t, size_t, Access, Site) {}
+void race_use_global(const void *, size_t, Access, Site) {}
 void race_track(void *, size_t) {}
 void race_forget(void *) {}
 

@@ -17,25 +17,31 @@ static void print_place(const Place *place, const char *kernel) {
             place->block.z);
 }
 
-void fail(Site site, const char *format, ...) {
-    va_list args;
+static void complain(const char *format, va_list args) {
     fprintf(stderr, "emulator: ");
-    va_start(args, format);
     vfprintf(stderr, format, args);
-    va_end(args);
     fprintf(stderr, "\n");
-    if (here != nullptr) {
-        const Thread *thread = current();
-        print_place(here, thread->owner->launch->kernel);
-        fprintf(stderr, ", thread %u", thread->index);
-        if (here->threads.y > 1 || here->threads.z > 1) {
-            fprintf(stderr, " (%u,%u,%u)", here->thread.x, here->thread.y, here->thread.z);
-        }
-        fprintf(stderr, "\n");
+    if (here == nullptr) { return; }
+    print_place(here, current()->owner->launch->kernel);
+    fprintf(stderr, ", thread %u", current()->index);
+    if (here->threads.y > 1 || here->threads.z > 1) {
+        fprintf(stderr, " (%u,%u,%u)", here->thread.x, here->thread.y, here->thread.z);
     }
-    if (site.file != nullptr) { fprintf(stderr, "  at %s:%d\n", site.file, site.line); }
+    fprintf(stderr, "\n");
+}
+
+[[noreturn]] static void leave() {
     fflush(nullptr);
     _exit(EXIT_ERROR);
+}
+
+void fail(Site site, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    if (site.file != nullptr) { fprintf(stderr, "  at %s:%d\n", site.file, site.line); }
+    leave();
 }
 
 /* Neighbours that wait at the same line share one line of the report. */
@@ -58,18 +64,16 @@ void fail_deadlock(const Block *block) {
         }
         first = end;
     }
-    fflush(nullptr);
-    _exit(EXIT_ERROR);
+    leave();
 }
 
+/* ---- Races ----------------------------------------------------------------------------------- */
+
 /* addr2line knows the lines; without it the address in the program is printed. */
-void print_code(const char *what, const void *code) {
+static void print_code(const char *what, const void *code) {
     Dl_info info;
     char    command[4352], line[1024];
-    if (code == nullptr || dladdr(code, &info) == 0) {
-        fprintf(stderr, "  %s by an instruction of the emulator\n", what);
-        return;
-    }
+    if (dladdr(code, &info) == 0) { return; }
     const size_t at = (size_t)((const char *)code - (const char *)info.dli_fbase) - 1;
     snprintf(command, sizeof command, "addr2line -s -i -p -e '%s' 0x%zx 2>&1", info.dli_fname, at);
     fflush(nullptr);
@@ -82,6 +86,25 @@ void print_code(const char *what, const void *code) {
     }
     if (pipe != nullptr) { pclose(pipe); }
     if (!known) { fprintf(stderr, "  %s at %s+0x%zx\n", what, info.dli_fname, at); }
+}
+
+static void print_origin(const char *what, const Origin &origin) {
+    if (origin.code != nullptr) {
+        print_code(what, origin.code);
+    } else if (origin.site.file != nullptr) {
+        fprintf(stderr, "  %s at %s:%d\n", what, origin.site.file, origin.site.line);
+    }
+}
+
+void fail_race(const char *what_a, const Origin &a, const char *what_b, const Origin &b,
+               const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    print_origin(what_a, a);
+    if (what_b != nullptr) { print_origin(what_b, b); }
+    leave();
 }
 
 } // namespace simt

@@ -165,7 +165,7 @@ static void note_atomic(const void *at) {
     const Block    *block  = current()->owner;
     const ptrdiff_t offset = (const unsigned char *)at - block->shared;
     if (offset >= 0 && (size_t)offset < SHARED_ARENA_BYTES) {
-        race_use((uint32_t)offset, 4, ATOMIC);
+        race_use((uint32_t)offset, 4, ATOMIC, NOWHERE);
     }
 }
 

@@ -33,7 +33,7 @@ template <bool TRANSPOSED> static void load(Thread *warp, void **arguments, uint
         for (unsigned row = 0; row < 8; row++) {
             const Load *lane = (const Load *)arguments[8 * tile + row];
             rows[row] = shared_at(warp->owner, lane->at, 16, 16, lane->site, "ldmatrix");
-            race_use(lane->at, 16, READ);
+            race_use(lane->at, 16, READ, lane->site);
         }
         for (unsigned lane = 0; lane < WARP; lane++) {
             ((const Load *)arguments[lane])->r[tile] =

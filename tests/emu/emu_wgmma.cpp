@@ -117,11 +117,12 @@ static void read_operand(float *to, Block *block, const Operand &o, uint32_t row
 
 /* RACE: one warp's reads of an operand, rows first .. first + rows - 1. */
 static void note_reads(Block *block, unsigned id, uint32_t *clock, const Operand &o, uint32_t first,
-                       uint32_t rows) {
+                       uint32_t rows, Site site) {
     const uint32_t row_step = o.mn_major ? 8 : 1, k_step = o.mn_major ? 1 : 8;
     for (uint32_t row = first; row < first + rows; row += row_step) {
         for (uint32_t k = 0; k < 16; k += k_step) {
-            race_access(block, id, clock, piece_at(o, row, k), 16, PROXY_READ, nullptr);
+            race_access(block, id, clock, piece_at(o, row, k), 16, PROXY_READ,
+                        { nullptr, site });
         }
     }
 }
@@ -310,10 +311,11 @@ static void note_wgmma(Thread *first, Wgmma *w) {
         w->read_clock[warp] = ++block->hopper->read_clock[lane->warp];
         clock[id]           = w->read_clock[warp];
         if (w->a[0] == nullptr) {
-            note_reads(block, id, clock.data(), decode(w->desc_a, false, w->site), warp * 16, 16);
+            note_reads(block, id, clock.data(), decode(w->desc_a, false, w->site), warp * 16, 16,
+                       w->site);
         }
         note_reads(block, id, clock.data(), decode(w->desc_b, w->b_transposed, w->site), 0,
-                   (uint32_t)w->columns);
+                   (uint32_t)w->columns, w->site);
     }
 }
 
