@@ -36,10 +36,12 @@ static int check_agree(ccu_backend *be, int argc, char **argv) {
     const char  *dtype    = argc > 3 ? argv[3] : NULL;
     const double work_max = argc > 4 ? strtod(argv[4], NULL) : 0.0;
     int32_t      failures = 0, runs = 0;
+    gpu_linears  linears  = { 0, 0 };
     if (argc > 5 && !gpu_set_way(be, argv[5])) {
         printf("no way \"%s\" here\n", argv[5]);
         return 77;
     }
+    if (argc > 5) { gpu_count_linears(be, &linears); }
     for (const agree_op *op = agree_ops; op->name != NULL; op++) {
         for (int32_t d = 0; d < 3; d++) {
             if (!chosen(name, op->name) || (op->f32_only && dtypes[d] != CCU_F32)) { continue; }
@@ -49,6 +51,11 @@ static int check_agree(ccu_backend *be, int argc, char **argv) {
         }
     }
     if (runs == 0) { printf("no such op or dtype\n"); }
+    if (argc > 5) {
+        printf("%s took %d of %d linear layers, %d cases failed\n", argv[5], linears.taken,
+               linears.all, failures);
+        if (linears.taken == 0) { return 1; } /* nothing was tried */
+    }
     return failures > 0 || runs == 0;
 }
 

@@ -147,16 +147,16 @@ run() { # run NAME LIMIT FUNCTION [ARGUMENT...]: a step that is a function of th
 
 export ops='linear patch_embed embed_tokens layernorm attention attention_tree gather normalise
 ensemble scores_topk resize_crop'
-small=0
-test "$emulated" = 1 && small=2e4
+small=0 way_small=0 build_limit=200
+test "$emulated" = 1 && small=2e4 way_small=1e6 build_limit=$seconds
 
-if run build 200 build_all; then
+if run build "$build_limit" build_all; then
     step conformance 30 "$build/conformance" simt "$root/tests/gpu/conformance.golden"
     step conformance-hopper 60 "$build/conformance" hopper \
         "$root/tests/gpu/conformance_hopper.golden"
     for op in $ops; do step "agree-$op" 60 "$build/gpu_agree" agree "$op" all "$small"; done
     for way in cublaslt wgmma mma plain; do
-        step "agree-linear-$way" 40 "$build/gpu_agree" agree linear all "$small" "$way"
+        step "agree-linear-$way" 40 "$build/gpu_agree" agree linear all "$way_small" "$way"
     done
     test "$emulated" = 1 || step stable 90 "$build/gpu_agree" stable
     run golden 60 goldens

@@ -28,3 +28,20 @@ bool gpu_way_takes(ccu_backend *be, const ccu_linear *op) {
     const ccu_linear_way asked = ccu_cuda_of(be)->way;
     return asked == CCU_LINEAR_AUTO || ccu_cuda_linear_way_of(be, op) == asked;
 }
+
+/* The backend's table with one entry replaced, and where that entry counts. */
+static ccu_ops      counting_ops;
+static gpu_linears *counts;
+
+static void counted_linear(ccu_backend *be, const ccu_linear *op) {
+    counts->all += 1;
+    if (op->M > 0 && gpu_way_takes(be, op)) { counts->taken += 1; }
+    ccu_cuda_linear(be, op);
+}
+
+void gpu_count_linears(ccu_backend *be, gpu_linears *count) {
+    counts              = count;
+    counting_ops        = *be->ops;
+    counting_ops.linear = counted_linear;
+    be->ops             = &counting_ops;
+}

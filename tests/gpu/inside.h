@@ -19,6 +19,14 @@ bool gpu_set_way(ccu_backend *be, const char *name);
 /* Whether the way in use takes this linear layer; auto always does. */
 bool gpu_way_takes(ccu_backend *be, const ccu_linear *op);
 
+/* From now on linear layers are counted: all of them, and those that the way in use took. One
+ * backend at a time. */
+typedef struct gpu_linears {
+    int32_t all, taken;
+} gpu_linears;
+
+void gpu_count_linears(ccu_backend *be, gpu_linears *count);
+
 #ifdef __cplusplus
 }
 #endif
