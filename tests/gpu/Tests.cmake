@@ -13,7 +13,8 @@ set_source_files_properties(${conformance} ${gpu}/inside.cu PROPERTIES LANGUAGE 
 function(gpu_program name build)
     add_executable(${name} ${ARGN} $<TARGET_OBJECTS:emu_kernels_${build}>
                                    $<TARGET_OBJECTS:emu_runtime_${build}>)
-    target_link_libraries(${name} PRIVATE clipcu_objects clipcu_test_support ${CMAKE_DL_LIBS})
+    target_link_libraries(${name} PRIVATE clipcu_objects ${CMAKE_DL_LIBS})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_options(${name} PRIVATE ${link_options_${build}})
     if(OpenMP_CXX_FOUND)
         target_link_libraries(${name} PRIVATE OpenMP::OpenMP_CXX)
