@@ -64,8 +64,8 @@ int ccu_device_sync(ccu_device *device);
 
 /* Fills *map (a TensorMap of simt_hopper.h: 128 bytes, 64-byte aligned) with what tma_load_2d needs
  * to copy boxes of a row-major matrix into shared memory: width x height elements of element_bytes,
- * rows row_bytes apart. base and row_bytes are multiples of 16; a box has at most 256 x 256 elements
- * and its rows are a multiple of 16 bytes, at most swizzle_bytes where that is not 0. */
+ * rows row_bytes apart. base and row_bytes are multiples of 16; a box has at most 256 x 256
+ * elements and its rows are a multiple of 16 bytes, at most swizzle_bytes where that is not 0. */
 int ccu_device_tensor_map(ccu_device *device, void *map, const void *base, int32_t element_bytes,
                           uint64_t width, uint64_t height, uint64_t row_bytes, uint32_t box_width,
                           uint32_t box_height, int32_t swizzle_bytes /* 0, 32, 64 or 128 */);
