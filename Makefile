@@ -14,10 +14,11 @@ configure = cmake -S . -B $(1) $(call generator,$(1)) -DCLIPCU_WERROR=$(WERROR)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help deps configure build demo test test-full gpu-check install clean format
+.PHONY: help deps configure build demo test test-full gpu-check coverage-kernels install clean \
+        format
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo "variables: BUILD=$(BUILD) JOBS=$(JOBS) PREFIX=$(PREFIX) CMAKE_FLAGS=$(CMAKE_FLAGS)"
 
 deps: ## install what is missing (apt-get) or say what to install
@@ -38,13 +39,21 @@ test: build ## every test; the last line counts them
 	tests/run.sh $(BUILD) $(TEST_JOBS)
 
 # The second build also leaves -march=native out: the code that a portable binary runs.
-test-full: test ## test, then unit, agree and cli tests under the address and UB sanitizers
+test-full: test ## test, every kernel case, then host code under the sanitizers
+	tests/run.sh $(BUILD) $(TEST_JOBS) --build-config full --label-regex emu-full
 	$(call configure,$(BUILD)-asan) -DCLIPCU_SANITIZE=ON -DCLIPCU_NATIVE=OFF $(CMAKE_FLAGS)
 	cmake --build $(BUILD)-asan --parallel $(JOBS)
 	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli'
+	CLIPCU_RESOURCES_FULL=1 CLIPCU_BUILD=$(BUILD) tests/gpu/test_resources.sh || test $$? = 77
 
 gpu-check: ## on a machine with a GPU: conformance, agreement, sanitizers, times; bench/results/
 	tests/gpu/gpu_check.sh $(BUILD)-gpu
+
+coverage-kernels: deps ## which lines of kernels/ the tests on the emulator run
+	$(call configure,$(BUILD)-coverage) -DCLIPCU_EMU_COVERAGE=ON $(CMAKE_FLAGS)
+	cmake --build $(BUILD)-coverage --parallel $(JOBS)
+	tests/run.sh $(BUILD)-coverage $(TEST_JOBS) --label-regex '^emu$$'
+	tests/emu/coverage.sh $(BUILD)-coverage
 
 install: configure ## library, header, command and demo model, under PREFIX
 	$(call configure,$(BUILD)) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
@@ -52,7 +61,7 @@ install: configure ## library, header, command and demo model, under PREFIX
 	cmake --install $(BUILD)
 
 clean: ## remove what was built
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-gpu
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-gpu
 
 format: ## run clang-format over all C files but tables of data
 	find include host tests -name '*.[ch]' ! -name '*_table.c' -exec clang-format -i {} +
