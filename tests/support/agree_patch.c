@@ -18,6 +18,7 @@ static const patch_case patch_cases[] = {
     /* whole runs of 16 pixels; more than one tile each way; odd widths */
     { 3, 112, 16, 192, CCU_PIXELS_U8 }, { 2, 80, 16, 131, CCU_PIXELS_U8 },
     { 5, 64, 32, 65, CCU_PIXELS_U8 },   { 1, 48, 48, 12, CCU_PIXELS_U8 },
+    { 3, 32, 16, 34, CCU_PIXELS_U8 },   { 17, 32, 16, 5, CCU_PIXELS_U8 },
     /* patches smaller than what is read at a time; sides that are no multiple of the patch */
     { 1, 8, 1, 5, CCU_PIXELS_U8 },      { 2, 5, 1, 70, CCU_PIXELS_F32 },
     { 1, 19, 3, 33, CCU_PIXELS_U8 },    { 2, 20, 3, 33, CCU_PIXELS_F32 },
