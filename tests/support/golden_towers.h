@@ -1,5 +1,5 @@
-/* A checkpoint's towers on the CPU backend without an engine around them, so that a test can watch
- * every block, and spoil a weight to see that it is noticed. */
+/* A checkpoint's towers without an engine around them, so that a test can watch every block, and
+ * spoil a weight to see that it is noticed. */
 #ifndef CCU_SUPPORT_GOLDEN_TOWERS_H
 #define CCU_SUPPORT_GOLDEN_TOWERS_H
 
@@ -15,11 +15,16 @@ typedef struct golden_towers {
     ccu_backend       *be;
     ccu_image_tower    image; /* present as config says */
     ccu_text_tower     text;
-    void              *slab; /* weights, then activations; host memory on this backend */
+    void              *slab;  /* weights, then activations; host memory on these backends */
+    double             slack; /* factor on f32 tolerances, 1 unless a test says more */
 } golden_towers;
 
-/* Fails the running test if the model does not open. Close with golden_towers_close. */
+/* On the CPU backend. Fails the running test if the model does not open. Close with
+ * golden_towers_close. */
 golden_towers *golden_towers_open(const golden_file *golden, const char *folder, ccu_dtype dtype);
+/* The same on be, whose memory is host memory; it is closed with the towers. */
+golden_towers *golden_towers_open_on(ccu_backend *be, const golden_file *golden,
+                                     const char *folder, ccu_dtype dtype);
 void           golden_towers_close(golden_towers *towers);
 
 /* Runs the tower over the golden inputs and compares every stage. f32: layer by layer; narrower
