@@ -1,4 +1,4 @@
-/* The device vocabulary: the only header a kernel file includes (Hopper kernels: simt_hopper.h too).
+/* The device vocabulary: the only header that a kernel includes (Hopper ones: simt_hopper.h too).
  *
  * nvcc sees CUDA and PTX (simt_ptx.h); a C++ compiler sees the emulator (tests/emu), which runs the
  * same .cu files on a CPU. Both sides give exactly the names listed here; there is no inline PTX

@@ -37,7 +37,7 @@ inline int simt_launch(const char *, void (*kernel)(P...), const simt_grid &grid
     return (int)cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
 }
 
-/* ---- Numbers ---------------------------------------------------------------------------------- */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 __device__ __forceinline__ float f32_of_bits(uint32_t bits) {
     return __uint_as_float(bits);
@@ -89,7 +89,7 @@ __device__ __forceinline__ float exp_approx(float x) {
     return __expf(x);
 }
 
-/* ---- Shared memory ---------------------------------------------------------------------------- */
+/* ---- Shared memory --------------------------------------------------------------------------- */
 
 typedef uint32_t smem_t;
 
@@ -130,7 +130,7 @@ __device__ __forceinline__ void ldsm_x4_t(uint32_t (&r)[4], smem_t at) {
                  : "memory");
 }
 
-/* ---- Tensor cores ----------------------------------------------------------------------------- */
+/* ---- Tensor cores ---------------------------------------------------------------------------- */
 
 template <class T>
 __device__ __forceinline__ void mma_16816(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
