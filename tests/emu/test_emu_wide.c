@@ -122,7 +122,7 @@ static bool compare(const wide_model *m, ccu_dtype dtype, const uint8_t *pixels,
     if (!encode(m, be, dtype, pixels, unit)) { return false; }
     for (int32_t i = 0; i < E; i++) { cosine += (double)unit[i] * (double)want[i]; }
     const bool good = cosine >= least;
-    printf("%s%s: cosine %.7f with the CPU's f32, at least %g\n", good ? "" : "FAILED ",
+    printf("%s%s: cosine %.7f with the CPU's f32, at least %.7g\n", good ? "" : "FAILED ",
            ccu_dtype_name(dtype), cosine, least);
     return good;
 }

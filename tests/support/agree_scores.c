@@ -48,7 +48,8 @@ static const scores_case scores_cases[] = {
     { 2, 32767, 4, 33, 2, EXACT_TIES },   { 2, 32769, 4, 1024, 2, EXACT_TIES },
     { 2, 65536, 4, 5, 2, EXACT_TIES },    { 2, 65537, 4, 5, 2, ALL_EQUAL },
     { 3, 70001, 4, 32, 2, EXACT_TIES },   { 1, 70001, 3, 100, 2, EXACT_TIES },
-    { 1, 70000, 4, 9, 1, ASCENDING },
+    { 1, 70000, 4, 9, 1, ASCENDING },     { 2, 1000000, 4, 5, 2, EXACT_TIES },
+    { 1, 1000000, 3, 40, 1, ASCENDING },
 };
 
 /* Row r of a table of `rows` rows. */
