@@ -29,8 +29,8 @@ END {
     for (file in lines) {
         all += lines[file]
         all_done += done[file]
-        printf "%6.1f %% of %4d lines  %s\n", 100 * done[file] / lines[file], lines[file], file |
-            "sort -k 6"
+        share = 100 * done[file] / lines[file]
+        printf("%6.1f %% of %4d lines  %s\n", share, lines[file], file) | "sort -k 6"
     }
     close("sort -k 6")
     for (file in lines) {
@@ -40,5 +40,5 @@ END {
     }
     percent = all > 0 ? 100 * all_done / all : 0
     printf "%.1f %% of %d lines of kernels/ ran, at least %s %% should\n", percent, all, least
-    exit percent < least
+    exit (percent < least)
 }
