@@ -54,6 +54,7 @@ static void *slab_alloc(ccu_backend *be, size_t bytes) {
 }
 
 static void slab_free(ccu_backend *be, void *slab) {
+    if (slab != NULL) { ccu_graphs_forget(ccu_cuda_of(be)->graphs, ccu_cuda_of(be)->device); }
     ccu_device_free(ccu_cuda_of(be)->device, slab);
 }
 

@@ -33,9 +33,16 @@ static void free_graph(entry *e, ccu_device *device) {
     e->graph = NULL;
 }
 
+void ccu_graphs_forget(ccu_graphs *graphs, ccu_device *device) {
+    for (int32_t i = 0; i < CCU_GRAPHS_MAX; i++) {
+        free_graph(&graphs->entries[i], device);
+        graphs->entries[i].used = 0;
+    }
+}
+
 void ccu_graphs_close(ccu_graphs *graphs, ccu_device *device) {
     if (graphs == NULL) { return; }
-    for (int32_t i = 0; i < CCU_GRAPHS_MAX; i++) { free_graph(&graphs->entries[i], device); }
+    ccu_graphs_forget(graphs, device);
     ccu_free(graphs);
 }
 

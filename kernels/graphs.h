@@ -13,6 +13,8 @@
 
 /* NOMEM. NULL is fine for close. */
 clipcu_status ccu_graphs_open(ccu_graphs **out, clipcu_error *error);
+/* Drops every graph: their pointers may no longer be ours. */
+void          ccu_graphs_forget(ccu_graphs *graphs, ccu_device *device);
 void          ccu_graphs_close(ccu_graphs *graphs, ccu_device *device);
 
 /* The entries replay, record and record_end of the op table. */

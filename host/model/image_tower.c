@@ -67,7 +67,9 @@ static void forward(ccu_image_tower *tower, ccu_backend *be, ccu_pixels kind, in
  * what no replay would show it. */
 static void run(ccu_image_tower *tower, ccu_backend *be, ccu_pixels kind, int32_t B) {
     const ccu_ops *ops = be->ops;
-    const uint64_t key = (uint64_t)B << 1 | (uint64_t)kind;
+    /* Whose memory (64-byte aligned), how many, which kind. */
+    const uint64_t key = (uint64_t)(uintptr_t)tower->trunk.x / 64 << 14 | (uint64_t)B << 1 |
+                         (uint64_t)kind;
     assert(B >= 1 && B <= tower->batch_max);
     if (tower->trunk.probe != NULL) {
         forward(tower, be, kind, B);
