@@ -66,6 +66,7 @@ static ccu_dtype dtype_of(clipcu_precision precision) {
     case CLIPCU_PRECISION_F32: return CCU_F32;
     case CLIPCU_PRECISION_BF16: return CCU_BF16;
     case CLIPCU_PRECISION_F16: return CCU_F16;
+    case CLIPCU_PRECISION_INT8: return CCU_F32; /* what stands between the products */
     case CLIPCU_PRECISION_AUTO: break; /* resolved when the backend opened */
     }
     assert(false);

@@ -97,7 +97,8 @@ typedef enum clipcu_precision {
     CLIPCU_PRECISION_F32  = 0, /* reference */
     CLIPCU_PRECISION_BF16 = 1, /* bf16 storage and products, f32 accumulation, norms, softmax */
     CLIPCU_PRECISION_F16  = 2, /* as BF16 with f16; CUDA only */
-    CLIPCU_PRECISION_AUTO = 3  /* BF16 on CUDA, F32 on the CPU */
+    CLIPCU_PRECISION_AUTO = 3, /* BF16 on CUDA, F32 on the CPU */
+    CLIPCU_PRECISION_INT8 = 4  /* CPU only: int8 products in the transformer blocks, else as F32 */
 } clipcu_precision;
 
 /* Which column or row a centre crop starts at when the difference is odd. */
@@ -332,6 +333,48 @@ CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_classify_file(clipcu_engine *engi
                                                              const char *path, int32_t top,
                                                              clipcu_match *matches,
                                                              clipcu_error *error);
+
+/* ---- Search --------------------------------------------------------------------------------- */
+
+/* Saved embeddings, mapped into memory: what texts and pictures are looked for in. */
+typedef struct clipcu_index clipcu_index;
+
+typedef struct clipcu_hit {
+    int64_t row;    /* of the index; -1: the index has no further row to give */
+    float   cosine; /* -1 .. 1 */
+} clipcu_hit;
+
+/* Open embeddings as clipcu embed or NumPy saved them.
+ *
+ *   path  NAME.npy: one C-ordered matrix (rows, E) of f32 or f16.
+ *         NAME.safetensors: its only matrix, or the one called "embeddings" or "bank", of f32, f16
+ *         or bf16.
+ *
+ * The file is mapped, not read: opening takes no time or memory in proportion to its rows. Rows
+ * need not have length 1; a row that holds a NaN (clipcu embed writes one for an input that it
+ * could not read) or is all zero is never found.
+ * Returns IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_index_open(const char *path, clipcu_index **index,
+                                                          clipcu_error *error);
+CLIPCU_API void    clipcu_index_close(clipcu_index *index);
+CLIPCU_API int64_t clipcu_index_count(const clipcu_index *index);     /* rows */
+CLIPCU_API int32_t clipcu_index_embed_dim(const clipcu_index *index); /* E */
+
+/* The rows nearest to each query by cosine, best first, ties by lowest row. Exact: every row is
+ * looked at, and the result does not depend on the number of threads or queries.
+ *
+ *   queries  (count, E) f32, of any length but 0.
+ *   top      1 .. 1024; where the index has fewer rows to give, the rest is { -1, 0 }.
+ *   threads  1 .. 1024; 0: one per online core.
+ *   hits     (count, top).
+ *
+ * Any thread, any number at once. Needs no engine. IO if the file was changed since it was opened;
+ * a file that is cut short in the very moment of reading cannot be caught: the process gets SIGBUS,
+ * as with any mapped file. ARGUMENT, NOMEM. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_index_search(const clipcu_index *index,
+                                                            const float *queries, int32_t count,
+                                                            int32_t top, int32_t threads,
+                                                            clipcu_hit *hits, clipcu_error *error);
 
 #ifdef __cplusplus
 }

@@ -18,7 +18,15 @@ enum {
 };
 
 /* Bits, so that an option can belong to several commands. */
-enum { CCU_CLASSIFY = 1, CCU_EMBED = 2, CCU_BANK = 4, CCU_INFO = 8, CCU_ALL = 15 };
+enum {
+    CCU_CLASSIFY = 1,
+    CCU_EMBED    = 2,
+    CCU_BANK     = 4,
+    CCU_INFO     = 8,
+    CCU_SEARCH   = 16,
+    CCU_EVAL     = 32,
+    CCU_ALL      = 63
+};
 
 typedef struct ccu_command {
     const char *name;
@@ -64,6 +72,9 @@ typedef struct ccu_arguments {
     int64_t            top, batch, threads, pixels_max;
     int32_t            format, precision, crop, tokenizer;
     int32_t            truncate, exif, quiet, help;
+    const char        *html;                          /* classify, search, eval */
+    const char        *query, *queries, *image, *names; /* search */
+    int64_t            html_max;
     ccu_device_choice  device;
     const char *const *inputs;
     int32_t            inputs_count;

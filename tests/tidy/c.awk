@@ -25,8 +25,9 @@ BEGIN {
     sees["model"] = " base checkpoint image text ops "
     sees["bank"] = sees["prompt"] = sees["model"] "model "
     sees["stream"] = sees["bank"] "bank prompt "
+    sees["page"] = " base image stream "
     sees["engine"] = sees["stream"] "stream "
-    sees["cli"] = " base stream "
+    sees["cli"] = " base stream page "
     sees["kernels"] = " base "
 
     while ((getline line < exempt_file) > 0) {
