@@ -248,6 +248,21 @@ static void replay_fails(void) {
     close_sequence(&s, "failing graphs");
 }
 
+/* Another tower may get the same key and other memory: what was recorded must be gone by then. */
+static void graphs_die_with_memory(void) {
+    sequence s = open_sequence();
+    for (int32_t i = 0; i < 3; i++) { check(run(&s, 1, 1.0f), "recorded", "wrong result"); }
+    check(s.queued == 2, "recorded", "not replayed");
+    float *const x = s.x, *const y = s.y;
+    s.x = s.be->ops->slab_alloc(s.be, sizeof(float) * ROWS * WIDTH);
+    s.y = s.be->ops->slab_alloc(s.be, sizeof(float) * ROWS * WIDTH);
+    s.be->ops->slab_free(s.be, x);
+    s.be->ops->slab_free(s.be, y);
+    check(run(&s, 1, -2.0f), "moved", "wrong result");
+    check(s.queued == 3, "moved", "a graph on freed memory was replayed");
+    close_sequence(&s, "graphs of freed memory");
+}
+
 int main(void) {
     ccu_backend *be = open_backend();
     bytes_come_back(be);
@@ -257,6 +272,7 @@ int main(void) {
     close_backend(be, "staging and failures");
     open_fails();
     graphs_replay();
+    graphs_die_with_memory();
     recording_fails(DEVICE_EMU_CAPTURE, 1, "capture does not begin");
     recording_fails(DEVICE_EMU_CAPTURE, 2, "capture does not end");
     recording_fails(DEVICE_EMU_LAUNCH, 1, "an op cannot be recorded");
