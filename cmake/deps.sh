@@ -24,6 +24,7 @@ utf8proc|libutf8proc-dev|utf8proc-devel|libutf8proc
 jpeg|libjpeg-dev|libjpeg-turbo-devel|libjpeg-turbo
 png|libpng-dev|libpng-devel|libpng
 gif|libgif-dev|giflib-devel|giflib
+webp|libwebp-dev|libwebp-devel|libwebp
 zlib|zlib1g-dev|zlib-devel|zlib
 cmocka|libcmocka-dev|libcmocka-devel|cmocka
 '
@@ -68,6 +69,7 @@ is_there() {
     jpeg)     has_header jpeglib.h ;;
     png)      has_header png.h ;;
     gif)      has_header gif_lib.h ;;
+    webp)     has_header webp/demux.h ;;
     zlib)     has_header zlib.h ;;
     cmocka)   has_header cmocka.h ;;
     esac

@@ -188,7 +188,7 @@ CLIPCU_API clipcu_info clipcu_engine_info(const clipcu_engine *engine);
  *
  *   pixels   (S, S, 3) u8, RGB interleaved, top row first; written on success.
  *
- * JPEG, PNG, GIF (first frame), BMP, PNM. Resize is Pillow's bicubic, byte for byte.
+ * JPEG, PNG, WebP, GIF (first frames), BMP, PNM. Resize is Pillow's bicubic, byte for byte.
  * Any thread, any number at once. Returns IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
 CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_load_image(const clipcu_engine *engine,
                                                           const char *path, uint8_t *pixels,

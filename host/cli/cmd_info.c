@@ -104,7 +104,7 @@ static void add_model(page *p, const clipcu_info *info) {
     add_number(p, "weights_bytes", "memory", (int64_t)info->weights_bytes, text);
     add_number(p, "activations_bytes", "", (int64_t)info->activations_bytes, NULL);
     add_number(p, "batch_max", "", info->batch_max, NULL);
-    add_text(p, "image_formats", "reads", "JPEG, PNG, GIF (first frame), BMP, PNM");
+    add_text(p, "image_formats", "reads", "JPEG, PNG, WebP, GIF (first frames), BMP, PNM");
     add_text(p, "version", "clipcu", clipcu_version());
 }
 

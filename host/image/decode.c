@@ -1,11 +1,13 @@
 /* Which decoder a file belongs to, and what a file is that none of them takes; see image.h.
  *
- * JPEG, PNG and GIF go through libjpeg-turbo, libpng and giflib. BMP and PNM have decoders of our
- * own: a small header and pixels that are not compressed, for which no common library exists. */
+ * JPEG, PNG, GIF and WebP go through libjpeg-turbo, libpng, giflib and libwebp. BMP and PNM have
+ * decoders of our own: a small header and pixels that are not compressed, for which no common
+ * library exists. */
 #include "image/decode.h"
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "image/exif.h"
@@ -26,33 +28,56 @@ static const format formats[] = {
     { 0, 8, "\x89PNG\r\n\x1a\n", "PNG", ccu_decode_png },
     { 0, 6, "GIF87a", "GIF", ccu_decode_gif },
     { 0, 6, "GIF89a", "GIF", ccu_decode_gif },
+    { 8, 4, "WEBP", "WebP", ccu_decode_webp },
     { 0, 2, "P4", "PNM", ccu_decode_pnm },
     { 0, 2, "P5", "PNM", ccu_decode_pnm },
     { 0, 2, "P6", "PNM", ccu_decode_pnm },
+    { 0, 2, "BM", "BMP", ccu_decode_bmp },
     { 0, 2, "P1", "plain-text PNM", NULL },
     { 0, 2, "P2", "plain-text PNM", NULL },
     { 0, 2, "P3", "plain-text PNM", NULL },
     { 0, 2, "P7", "PAM", NULL },
-    { 8, 4, "WEBP", "WebP", NULL },
     { 4, 8, "ftypavif", "AVIF", NULL },
     { 4, 8, "ftypavis", "AVIF", NULL },
     { 4, 7, "ftyphei", "HEIC", NULL },
     { 4, 7, "ftyphev", "HEIC", NULL },
     { 4, 8, "ftypmif1", "HEIF", NULL },
     { 4, 8, "ftypmsf1", "HEIF", NULL },
+    { 4, 7, "ftypcrx", "raw (CR3)", NULL },
+    { 4, 6, "ftypqt", "QuickTime video", NULL },
+    { 4, 4, "ftyp", "MP4 video", NULL },
+    { 0, 4, "\x1a\x45\xdf\xa3", "Matroska or WebM video", NULL },
+    { 8, 4, "AVI ", "AVI video", NULL },
+    { 0, 4, "\0\0\1\xba", "MPEG video", NULL },
+    { 0, 4, "\0\0\1\xb3", "MPEG video", NULL },
+    { 0, 4, "FLV\1", "Flash video", NULL },
+    { 0, 4, "\x30\x26\xb2\x75", "Windows Media video", NULL },
     { 0, 4, "II*\0", "TIFF", NULL },
     { 0, 4, "MM\0*", "TIFF", NULL },
     { 0, 4, "II+\0", "TIFF", NULL },
     { 0, 4, "MM\0+", "TIFF", NULL },
+    { 0, 4, "II\xbc\1", "JPEG XR", NULL },
     { 0, 2, "\xff\x0a", "JPEG XL", NULL },
     { 4, 8, "JXL \r\n\x87\n", "JPEG XL", NULL },
     { 4, 8, "jP  \r\n\x87\n", "JPEG 2000", NULL },
     { 0, 4, "\xff\x4f\xff\x51", "JPEG 2000", NULL },
     { 0, 4, "\0\0\1\0", "ICO", NULL },
+    { 0, 4, "\0\0\2\0", "CUR", NULL },
+    { 0, 4, "icns", "ICNS", NULL },
     { 0, 4, "8BPS", "Photoshop", NULL },
+    { 0, 8, "gimp xcf", "XCF", NULL },
     { 0, 4, "qoif", "QOI", NULL },
+    { 0, 4, "BPG\xfb", "BPG", NULL },
+    { 0, 4, "DDS ", "DDS", NULL },
+    { 0, 4, "\x76\x2f\x31\1", "OpenEXR", NULL },
+    { 0, 10, "#?RADIANCE", "Radiance HDR", NULL },
+    { 0, 6, "SIMPLE", "FITS", NULL },
+    { 128, 4, "DICM", "DICOM", NULL },
+    { 0, 4, "\xd7\xcd\xc6\x9a", "WMF", NULL },
+    { 40, 4, " EMF", "EMF", NULL },
     { 0, 4, "%PDF", "PDF", NULL },
-    { 0, 2, "BM", "BMP", ccu_decode_bmp },
+    { 0, 4, "%!PS", "PostScript", NULL },
+    { 0, 4, "\xc5\xd0\xd3\xc6", "PostScript", NULL },
 };
 
 static const format *find_format(const ccu_source *source) {
@@ -66,28 +91,35 @@ static const format *find_format(const ccu_source *source) {
     return NULL;
 }
 
-/* SVG is text without a magic: an "<svg" near the beginning of something that starts with '<'. */
-static bool is_svg(const ccu_source *source) {
-    const size_t near = source->count < 1024 ? source->count : 1024;
-    size_t       at   = 0;
+/* Text without a magic: whether something that starts with '<' has `tag` near its beginning. */
+static bool has_tag(const ccu_source *source, const char *tag) {
+    const size_t near  = source->count < 1024 ? source->count : 1024;
+    const size_t count = strlen(tag);
+    size_t       at    = 0;
     while (at < near && source->bytes[at] != '<') {
         if (memchr(" \t\r\n\xef\xbb\xbf", source->bytes[at], 7) == NULL) { return false; }
         at++;
     }
-    for (; at + 4 <= near; at++) {
-        if (memcmp(source->bytes + at, "<svg", 4) == 0) { return true; }
+    for (; at + count <= near; at++) {
+        if (strncasecmp((const char *)source->bytes + at, tag, count) == 0) { return true; }
     }
     return false;
+}
+
+static clipcu_status fail_kind(const ccu_source *source, const char *kind, clipcu_error *error) {
+    return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                    "%s: %s is not supported: convert it to JPEG, PNG or WebP first", source->name,
+                    kind);
 }
 
 static clipcu_status fail_unknown(const ccu_source *source, clipcu_error *error) {
     const char  *digits = "0123456789abcdef";
     const size_t shown  = source->count < 8 ? source->count : 8;
     char         text[3 * 8 + 1];
-    if (is_svg(source)) {
-        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s: SVG pictures are not supported yet",
-                        source->name);
+    if (has_tag(source, "<html") || has_tag(source, "<!doctype html")) {
+        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: a web page, not a picture", source->name);
     }
+    if (has_tag(source, "<svg")) { return fail_kind(source, "SVG", error); }
     if (shown == 0) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: the file is empty", source->name);
     }
@@ -131,10 +163,7 @@ clipcu_status ccu_image_decode(const char *name, const uint8_t *bytes, size_t by
     };
     const format *kind = find_format(&source);
     if (kind == NULL) { return fail_unknown(&source, error); }
-    if (kind->decode == NULL) {
-        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s: %s pictures are not supported yet",
-                        name, kind->name);
-    }
+    if (kind->decode == NULL) { return fail_kind(&source, kind->name, error); }
     ccu_image     image  = { 0 };
     clipcu_status status = kind->decode(&source, &image, error);
     if (status == CLIPCU_OK && options->exif) {

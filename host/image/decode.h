@@ -22,6 +22,7 @@ clipcu_status ccu_image_alloc(const ccu_source *source, int64_t W, int64_t H, cc
 clipcu_status ccu_decode_jpeg(const ccu_source *source, ccu_image *out, clipcu_error *error);
 clipcu_status ccu_decode_png(const ccu_source *source, ccu_image *out, clipcu_error *error);
 clipcu_status ccu_decode_gif(const ccu_source *source, ccu_image *out, clipcu_error *error);
+clipcu_status ccu_decode_webp(const ccu_source *source, ccu_image *out, clipcu_error *error);
 clipcu_status ccu_decode_pnm(const ccu_source *source, ccu_image *out, clipcu_error *error);
 clipcu_status ccu_decode_bmp(const ccu_source *source, ccu_image *out, clipcu_error *error);
 

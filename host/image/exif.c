@@ -76,12 +76,33 @@ static int32_t png_orientation(const uint8_t *bytes, size_t count) {
     return 1;
 }
 
+/* Chunks of a WebP; only one that starts with VP8X and has its EXIF flag set holds a note, with or
+ * without JPEG's prefix. */
+static int32_t webp_orientation(const uint8_t *bytes, size_t count) {
+    if (count < 30 || memcmp(bytes + 12, "VP8X", 4) != 0 || (bytes[20] & 8) == 0) { return 1; }
+    size_t at = 12;
+    while (at + 8 <= count) {
+        const size_t length = ccu_read_le32(bytes + at + 4);
+        if (length > count - at - 8) { return 1; }
+        if (memcmp(bytes + at, "EXIF", 4) == 0) {
+            const uint8_t *body   = bytes + at + 8;
+            const size_t   prefix = length >= 6 && memcmp(body, "Exif\0\0", 6) == 0 ? 6 : 0;
+            return tiff_orientation(body + prefix, length - prefix);
+        }
+        at += 8 + length + length % 2;
+    }
+    return 1;
+}
+
 int32_t ccu_exif_orientation(const uint8_t *bytes, size_t count) {
     if (count >= 2 && bytes[0] == 0xff && bytes[1] == 0xd8) {
         return jpeg_orientation(bytes, count);
     }
     if (count >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0) {
         return png_orientation(bytes, count);
+    }
+    if (count >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0) {
+        return webp_orientation(bytes, count);
     }
     return 1;
 }

@@ -5,7 +5,7 @@
 #include "image/decode.h"
 
 /* 1 .. 8; 1 (upright) for every file that does not say otherwise in a readable way. Looks into
- * JPEG's APP1 and PNG's eXIf. XMP is not read. */
+ * JPEG's APP1, PNG's eXIf and WebP's EXIF. XMP is not read. */
 int32_t ccu_exif_orientation(const uint8_t *bytes, size_t count);
 
 /* Applies orientation 1 .. 8 to *image, as PIL.ImageOps.exif_transpose does. NOMEM leaves the

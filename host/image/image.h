@@ -19,8 +19,8 @@ typedef struct ccu_decode_options {
     bool    exif;       /* turn upright by the EXIF orientation tag */
 } ccu_decode_options;
 
-/* JPEG, PNG, GIF (first frame), BMP, PNM, told by content, never by name. Modes become RGB by
- * Pillow's convert("RGB") rules. `name` stands in messages. */
+/* JPEG, PNG, GIF and WebP (first frames), BMP, PNM, told by content, never by name. Modes become
+ * RGB by Pillow's convert("RGB") rules. `name` stands in messages. */
 clipcu_status ccu_image_decode(const char *name, const uint8_t *bytes, size_t bytes_count,
                                const ccu_decode_options *options, ccu_image *out,
                                clipcu_error *error);

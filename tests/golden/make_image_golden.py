@@ -261,6 +261,145 @@ def make_pnm(files):
     files["pnm_p4.pbm"] = b"P4\n19 5\n" + noise(3, 5)[:, :, 0].tobytes()
 
 
+# ---- WebP, and what is odd about modes, chunks and first frames
+
+def riff(chunks):
+    body = b"".join(k + struct.pack("<I", len(d)) + d + bytes(len(d) % 2) for k, d in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def webp_chunks(data):
+    at = 12
+    while at < len(data):
+        size = struct.unpack("<I", data[at + 4 : at + 8])[0]
+        yield data[at : at + 4], data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def make_webp(files):
+    def save(name, image, **how):
+        b = io.BytesIO()
+        image.save(b, "WEBP", **how)
+        files[name] = b.getvalue()
+        return list(webp_chunks(files[name]))
+
+    image = Image.fromarray(scene(61, 43))
+    alpha = np.dstack([scene(61, 43), np.arange(61 * 43).reshape(43, 61) * 3 % 256])
+    alpha[5:20, 7:40, 3] = 0
+    alpha = Image.fromarray(alpha.astype(np.uint8))
+    save("webp_lossy.webp", image, quality=80)
+    save("webp_low.webp", image, quality=0)
+    save("webp_high.webp", image, quality=100, method=6)
+    save("webp_lossy_alpha.webp", alpha, quality=70, exact=True)
+    save("webp_lossy_alpha_low.webp", alpha, quality=30, alpha_quality=20)
+    save("webp_lossless.webp", image, lossless=True)
+    save("webp_lossless_alpha.webp", alpha, lossless=True, exact=True)
+    save("webp_lossless_palette.webp", image.quantize(13).convert("RGB"), lossless=True)
+    save("webp_lossless_two.webp", image.convert("1").convert("RGB"), lossless=True)
+    save("webp_grey.webp", image.convert("L"), quality=60)
+    save("webp_wide.webp", Image.fromarray(noise(301, 3)), quality=50)
+    for w, h in ((1, 1), (2, 1), (1, 5), (16, 16), (17, 33)):
+        save(f"webp_{w}x{h}.webp", Image.fromarray(noise(w, h)), quality=75)
+        save(f"webp_lossless_{w}x{h}.webp", Image.fromarray(noise(w, h)), lossless=True)
+    save("webp_icc.webp", image, quality=80, icc_profile=bytes(130))
+    for o, prefix in ((6, b""), (3, b"Exif\0\0")):
+        save(f"exif_{o}.webp", Image.fromarray(scene(24, 16)), quality=90,
+             exif=prefix + exif_block(o, "MM"))
+    # Without the flag in VP8X the note does not count.
+    data = bytearray(files["exif_6.webp"])
+    data[20] &= ~8
+    files["exif_unflagged.webp"] = bytes(data)
+    other = image.transpose(Image.Transpose.ROTATE_180)
+    save("webp_animated.webp", image, save_all=True, append_images=[other], duration=50, quality=60)
+    chunks = save("webp_animated_alpha.webp", alpha, save_all=True, append_images=[other],
+                  duration=50, lossless=True, exact=True, background=(9, 90, 200, 255))
+    # The first frame moved into a larger canvas: 100 x 60, from (14, 6).
+    moved = []
+    for kind, body in chunks:
+        if kind == b"VP8X":
+            body = body[:4] + struct.pack("<I", 99)[:3] + struct.pack("<I", 59)[:3]
+        elif kind == b"ANMF":
+            body = struct.pack("<I", 7)[:3] + struct.pack("<I", 3)[:3] + body[6:]
+        moved.append((kind, body))
+    files["webp_animated_inside.webp"] = riff(moved)
+
+
+def with_chunks(data, *chunks):
+    """A PNG with chunks put behind its IHDR."""
+    return data[:33] + b"".join(png_chunk(k, d) for k, d in chunks) + data[33:]
+
+
+def make_modes(files):
+    two = struct.pack(">H", 1)
+    for depth in (1, 2, 4, 16):
+        files[f"png_grey{depth}_trns.png"] = png(random_samples(9, 7, depth, 0), depth, 0, trns=two)
+    files["png_rgb16_trns.png"] = png(random_samples(9, 7, 16, 2), 16, 2, trns=two * 3)
+    colours = rng.integers(0, 256, 48, dtype=np.uint8).tobytes()
+    for depth in (1, 2, 8):
+        files[f"png_palette{depth}_trns.png"] = png(
+            random_samples(9, 7, min(depth, 4), 3), depth, 3, depth == 8,
+            palette=colours[: 3 << min(depth, 4)], trns=bytes([0, 99]))
+    # Grey of 16 bits: values up to 255 stay, larger ones are white.
+    dark = rng.integers(200, 300, (7, 9, 1))
+    files["png_grey16_dark.png"] = png(dark, 16, 0)
+    files["png_grey16_alpha.png"] = png(np.dstack([dark, dark * 200]), 16, 4)
+    plain = png(random_samples(9, 7, 8, 2), 8, 2)
+    files["png_colour_chunks.png"] = with_chunks(
+        plain, (b"gAMA", struct.pack(">I", 100000)), (b"sRGB", b"\0"), (b"sBIT", bytes([5, 6, 5])),
+        (b"iCCP", b"x\0\0" + zlib.compress(bytes(200))), (b"bKGD", struct.pack(">3H", 9, 9, 9)))
+
+    # APNG: the picture in IDAT comes first, whether the animation begins with it or not.
+    control = struct.pack(">IIIIIHHBB", 0, 9, 7, 0, 0, 1, 10, 0, 0)
+    later = struct.pack(">IIIIIHHBB", 1, 9, 7, 0, 0, 1, 10, 0, 0)
+    pixels = struct.pack(">I", 2) + zlib.compress(bytes(7 * (1 + 9 * 3)))
+    end = png_chunk(b"fcTL", later) + png_chunk(b"fdAT", pixels) + png_chunk(b"IEND", b"")
+    files["apng_first.png"] = with_chunks(plain, (b"acTL", struct.pack(">II", 2, 0)),
+                                          (b"fcTL", control))[:-12] + end
+    end = png_chunk(b"fcTL", control) + png_chunk(b"fdAT", struct.pack(">I", 1) + pixels[4:])
+    files["apng_default.png"] = with_chunks(plain, (b"acTL", struct.pack(">II", 1, 0)))[:-12] + \
+        end + png_chunk(b"IEND", b"")
+
+    # Other samplings, made by calling the blocks of one what they are in another.
+    def resampled(name, factors, swap=False):
+        data = bytearray(files[name])
+        at = data.index(b"\xff\xc0\x00\x11\x08") + 5
+        if swap:
+            data[at : at + 4] = data[at + 2 : at + 4] + data[at : at + 2]
+        data[at + 6] = factors
+        return bytes(data)
+
+    files["jpeg_440.jpg"] = resampled("jpeg_422.jpg", 0x12, swap=True)
+    files["jpeg_411.jpg"] = resampled("jpeg_420.jpg", 0x41)
+    data = files["jpeg_cmyk.jpg"]
+    at = data.index(b"\xff\xee")
+    files["jpeg_cmyk_unmarked.jpg"] = data[:at] + data[at + 2 + data[at + 3] :]
+    image = Image.fromarray(scene(61, 43))
+    b = io.BytesIO()
+    image.save(b, "MPO", save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)])
+    files["jpeg_two_pictures.jpg"] = b.getvalue()
+    files["jpeg_tail.jpg"] = files["jpeg_420.jpg"] + b"more bytes behind the end"
+
+    # GIF: a palette of the frame's own, and a first frame that leaves free what is transparent.
+    data = files["gif_palette.gif"]
+    colours = 3 * (2 << (data[10] & 7))
+    table = data[13 : 13 + colours]
+    at = data.index(b"\x2c" + struct.pack("<HHHH", 0, 0, 41, 27))
+    frame = data[at : at + 9] + bytes([0x80 | (data[10] & 7)]) + table + data[at + 10 :]
+    head = data[:6] + struct.pack("<HH", 50, 40)
+    none = bytes([data[10] & 0x70, 0, 0])
+    files["gif_local.gif"] = head + none + frame
+    files["gif_both.gif"] = head + data[10:13] + table[::-1] + frame
+    control = b"\x21\xf9\x04" + bytes([1 | 2 << 2, 5, 0, 3]) + b"\0"
+    files["gif_first_inside.gif"] = head + data[10:13] + table + b"\x21\xfe\x03abc\0" + control + \
+        frame[:1] + struct.pack("<HH", 6, 2) + frame[5:-1] + control + frame
+
+    # BMP with the longest header, whose masks name an alpha channel.
+    head = struct.pack("<IiiHHIIiiII", 124, 8, 8, 1, 32, 3, 256, 0, 0, 0, 0)
+    head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(64)
+    files["bmp_v5.bmp"] = b"BM" + struct.pack("<IHHI", 14 + 124 + 256, 0, 0, 138) + head + \
+        noise(8, 11)[:, :, 0].tobytes() * 2 + noise(8, 10)[:, :, 1].tobytes()
+
+
 # ---- What Pillow makes of them
 
 def crc(image):
@@ -278,7 +417,7 @@ RESIZES = [  # source, target
 
 def main():
     files = {}
-    for make in (make_png, make_jpeg, make_gif, make_bmp, make_pnm):
+    for make in (make_png, make_jpeg, make_gif, make_bmp, make_pnm, make_webp, make_modes):
         make(files)
     FILES.mkdir(parents=True, exist_ok=True)
     for old in FILES.iterdir():
@@ -298,7 +437,8 @@ def main():
             sizes.append(f"    {{ {w}, {h}, {tw}, {th}, CCU_RESAMPLE_{name}, "
                          f"0x{crc(image.resize((tw, th), how)):08x}u }},")
     text = f"""/* Made by make_image_golden.py with Pillow {PIL.__version__} (libjpeg-turbo \
-{features.version("libjpeg_turbo")}). CRC-32 of RGB bytes. */
+{features.version("libjpeg_turbo")}, libwebp {features.version("webp")}).
+ * CRC-32 of RGB bytes. */
 #ifndef CCU_GOLDEN_IMAGE_GOLDEN_H
 #define CCU_GOLDEN_IMAGE_GOLDEN_H
 
