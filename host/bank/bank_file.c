@@ -113,7 +113,7 @@ static clipcu_status read_bank(const ccu_st_file *file, const char *path, clipcu
     if (entry == NULL) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: no tensor \"bank\"", path);
     }
-    clipcu_status status = ccu_st_tensor(entry, &rows, error);
+    clipcu_status status = ccu_st_tensor(file, entry, &rows, error);
     if (status != CLIPCU_OK) { return status; }
     if (rows.dtype != CCU_F32 || rows.rank != 2 || rows.shape[0] > CLASSES_MAX ||
         rows.shape[1] > 65536) {
@@ -137,9 +137,9 @@ static clipcu_status read_bank(const ccu_st_file *file, const char *path, clipcu
         status = read_number(file, path, "logit_scale", NULL, &bank->logit_scale, error);
     }
     if (status == CLIPCU_OK) {
-        ccu_tensor_to_f32(&rows, 0, ccu_tensor_count(&rows), bank->rows);
-        status = check_rows(path, bank, error);
+        status = ccu_tensor_to_f32(&rows, 0, ccu_tensor_count(&rows), bank->rows, error);
     }
+    if (status == CLIPCU_OK) { status = check_rows(path, bank, error); }
     ccu_free(labels);
     cJSON_Delete(array);
     if (status != CLIPCU_OK) {

@@ -34,25 +34,28 @@ static clipcu_status open_regular(const char *path, int *out_fd, size_t *out_byt
     return CLIPCU_OK;
 }
 
-clipcu_status ccu_map_open(const char *path, ccu_map *map, clipcu_error *error) {
-    int                 fd     = -1;
-    size_t              bytes  = 0;
-    const clipcu_status status = open_regular(path, &fd, &bytes, error);
-    if (status != CLIPCU_OK) { return status; }
-    if (bytes == 0) {
-        (void)close(fd); /* nothing was written through it */
-        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: the file is empty", path);
-    }
-    void     *data  = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    const int cause = errno;
-    (void)close(fd); /* the mapping keeps the file */
+/* Maps an open file. */
+static clipcu_status map_fd(const char *path, int fd, size_t bytes, ccu_map *map,
+                            clipcu_error *error) {
+    if (bytes == 0) { return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: the file is empty", path); }
+    void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
         return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot map %zu bytes: %s", path, bytes,
-                        strerror(cause));
+                        strerror(errno));
     }
     map->data  = data;
     map->bytes = bytes;
     return CLIPCU_OK;
+}
+
+clipcu_status ccu_map_open(const char *path, ccu_map *map, clipcu_error *error) {
+    int           fd     = -1;
+    size_t        bytes  = 0;
+    clipcu_status status = open_regular(path, &fd, &bytes, error);
+    if (status != CLIPCU_OK) { return status; }
+    status = map_fd(path, fd, bytes, map, error);
+    (void)close(fd); /* the mapping keeps the file */
+    return status;
 }
 
 void ccu_map_close(ccu_map *map) {
@@ -61,6 +64,53 @@ void ccu_map_close(ccu_map *map) {
         map->data  = NULL;
         map->bytes = 0;
     }
+}
+
+clipcu_status ccu_file_open(const char *path, ccu_file *file, clipcu_error *error) {
+    ccu_file            opened = { .fd = -1 };
+    const clipcu_status status = open_regular(path, &opened.fd, &opened.bytes, error);
+    if (status != CLIPCU_OK) { return status; }
+    opened.path = ccu_strdup(path);
+    if (opened.path == NULL) {
+        (void)close(opened.fd); /* nothing was written through it */
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory", path);
+    }
+    *file = opened;
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_file_read_at(const ccu_file *file, size_t offset, size_t bytes, void *to,
+                               clipcu_error *error) {
+    uint8_t *out = to;
+    while (bytes > 0) {
+        const ssize_t got = pread(file->fd, out, bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR) { continue; }
+        if (got < 0) {
+            return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot read: %s", file->path,
+                            strerror(errno));
+        }
+        if (got == 0) {
+            return ccu_fail(error, CLIPCU_ERR_IO,
+                            "%s: ends at byte %zu, it had %zu when it was opened: it was cut "
+                            "short meanwhile",
+                            file->path, offset, file->bytes);
+        }
+        out += got;
+        offset += (size_t)got;
+        bytes -= (size_t)got;
+    }
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_file_map(const ccu_file *file, ccu_map *map, clipcu_error *error) {
+    return map_fd(file->path, file->fd, file->bytes, map, error);
+}
+
+void ccu_file_close(ccu_file *file) {
+    if (file->path == NULL) { return; }
+    (void)close(file->fd); /* nothing was written through it */
+    ccu_free(file->path);
+    *file = (ccu_file){ .fd = -1 };
 }
 
 clipcu_status ccu_file_read(const char *path, size_t bytes_max, uint8_t **out_data,

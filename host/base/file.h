@@ -1,4 +1,8 @@
-/* Files: mapped read-only, read whole, or written under another name and renamed. */
+/* Files: read whole or by parts, mapped read-only, or written under another name and renamed.
+ *
+ * A mapping follows the file on disk: if somebody cuts the file short, the process that touches the
+ * lost part gets SIGBUS. So what is copied anyway (weights, banks, pictures, lists) is read, and
+ * only what must not be copied (an index of saved embeddings) is mapped. */
 #ifndef CCU_BASE_FILE_H
 #define CCU_BASE_FILE_H
 
@@ -18,6 +22,23 @@ typedef struct ccu_map {
 /* IO if the file cannot be opened or mapped; FORMAT if it is empty or no regular file. */
 clipcu_status ccu_map_open(const char *path, ccu_map *map, clipcu_error *error);
 void          ccu_map_close(ccu_map *map);
+
+/* A regular file, open for reading. path NULL means none. */
+typedef struct ccu_file {
+    int    fd;
+    size_t bytes; /* when it was opened */
+    char  *path;  /* owned: for messages */
+} ccu_file;
+
+/* IO, NOMEM; FORMAT if it is no regular file. */
+clipcu_status ccu_file_open(const char *path, ccu_file *file, clipcu_error *error);
+/* Fills to[bytes] from byte `offset` on. IO if it cannot, which includes a file that was cut short
+ * since it was opened. Any thread, any number at once. */
+clipcu_status ccu_file_read_at(const ccu_file *file, size_t offset, size_t bytes, void *to,
+                               clipcu_error *error);
+/* Maps it; the mapping stays valid when the file is closed. FORMAT if it is empty. */
+clipcu_status ccu_file_map(const ccu_file *file, ccu_map *map, clipcu_error *error);
+void          ccu_file_close(ccu_file *file);
 
 /* Reads a whole regular file of at most bytes_max bytes (LIMIT above). *data is NUL-terminated
  * past its end and owned by the caller (ccu_free). */

@@ -212,12 +212,14 @@ clipcu_status ccu_checkpoint_open(const char *dir, clipcu_warn_fn warn, void *wa
     checkpoint.layout = layout == CCU_LAYOUT_HUGGINGFACE ? "huggingface" : "open_clip";
     status            = open_shards(dir, layout, &found, shards, error);
     if (status == CLIPCU_OK) { status = bind(dir, layout, &warner, &checkpoint, error); }
+    if (status == CLIPCU_OK) {
+        status = ccu_fingerprint(&checkpoint, &checkpoint.fingerprint, error);
+    }
     if (status != CLIPCU_OK) {
         ccu_checkpoint_close(&checkpoint);
         return status;
     }
-    checkpoint.fingerprint = ccu_fingerprint(&checkpoint);
-    checkpoint.parameters  = count_parameters(&checkpoint);
+    checkpoint.parameters = count_parameters(&checkpoint);
     ccu_names_warn_unused(dir, shards, &warner);
     *out = checkpoint;
     return CLIPCU_OK;

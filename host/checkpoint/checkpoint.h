@@ -14,17 +14,20 @@
 #include <stdbool.h>
 
 #include "base/dtype.h"
+#include "base/file.h"
 #include "base/kinds.h"
 #include "base/status.h"
 
-/* A tensor of the mapped file: row-major, little-endian, not necessarily aligned. data is NULL if
- * the model has no such tensor. Lives as long as the checkpoint. */
+/* A tensor, row-major, little-endian, not necessarily aligned: in memory, or in a file from byte
+ * `offset` on. Both NULL if the model has no such tensor. Lives as long as the checkpoint. */
 typedef struct ccu_tensor {
-    const uint8_t *data;
-    const char    *name; /* as in the file, for messages */
-    ccu_dtype      dtype;
-    int32_t        rank;
-    int64_t        shape[4];
+    const uint8_t  *data;
+    const ccu_file *file;
+    size_t          offset;
+    const char     *name; /* as in the file, for messages */
+    ccu_dtype       dtype;
+    int32_t         rank;
+    int64_t         shape[4];
 } ccu_tensor;
 
 typedef struct ccu_tower_config {
@@ -86,7 +89,7 @@ typedef struct ccu_checkpoint {
                                       and what else decides an embedding: see fingerprint.h */
     int64_t           parameters;  /* numbers in the tensors in use */
     const char       *layout;      /* "huggingface" or "open_clip" */
-    void             *files;       /* owned: mapped shards and their headers */
+    void             *files;       /* owned: open shards and their headers */
 } ccu_checkpoint;
 
 /* Opens and checks everything. Unknown tensors are reported through warn (may be NULL), a missing
@@ -96,8 +99,14 @@ clipcu_status ccu_checkpoint_open(const char *dir, clipcu_warn_fn warn, void *wa
 /* Zeroed is a no-op. All ccu_tensor views end here. */
 void ccu_checkpoint_close(ccu_checkpoint *checkpoint);
 
-/* Elements first .. first+count-1 of a tensor as f32. Exact for every dtype. */
-void ccu_tensor_to_f32(const ccu_tensor *tensor, size_t first, size_t count, float *out);
+/* Elements first .. first+count-1 of a tensor as f32. Exact for every dtype. IO if the file cannot
+ * be read or was cut short; *out holds anything then. */
+clipcu_status ccu_tensor_to_f32(const ccu_tensor *tensor, size_t first, size_t count, float *out,
+                                clipcu_error *error);
+
+/* Bytes first .. first+bytes-1 of a tensor as they are. IO as above. */
+clipcu_status ccu_tensor_read(const ccu_tensor *tensor, size_t first, size_t bytes, void *out,
+                              clipcu_error *error);
 
 /* Number of elements. */
 size_t ccu_tensor_count(const ccu_tensor *tensor);

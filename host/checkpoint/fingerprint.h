@@ -16,7 +16,10 @@
  * bytes at offsets floor(i * (bytes - 64) / 65), i = 0 .. 65: the first, the last, and 64 evenly
  * spaced between, so that a model of 10 GB is not read whole. Does not depend on file names, shard
  * boundaries, the order of tensors, alignment or unused tensors. A change to a few elements of a
- * large tensor may go unseen: this guards against mistakes, not against forgery. */
-uint64_t ccu_fingerprint(const ccu_checkpoint *checkpoint);
+ * large tensor may go unseen: this guards against mistakes, not against forgery.
+ *
+ * Into *out. IO if a file cannot be read. */
+clipcu_status ccu_fingerprint(const ccu_checkpoint *checkpoint, uint64_t *out,
+                              clipcu_error *error);
 
 #endif

@@ -157,7 +157,7 @@ static clipcu_status fail_shape(const binder *b, const tower_binding *t, const c
 /* Takes one part of a tensor of three times as many rows. */
 static void take_third(ccu_tensor *tensor, int32_t third) {
     tensor->shape[0] /= 3;
-    tensor->data +=
+    tensor->offset +=
         (size_t)third * ccu_tensor_count(tensor) * ccu_dtype_bytes(tensor->dtype);
 }
 
@@ -185,7 +185,7 @@ static clipcu_status bind_role(const binder *b, const tower_binding *t, const cc
     if (!same) { return fail_shape(b, t, role, entry->tensor, rank, shape, block); }
 
     ccu_tensor *out = (ccu_tensor *)(void *)((uint8_t *)tensors + role->offset);
-    const clipcu_status status = ccu_st_tensor(entry->tensor, out, b->error);
+    const clipcu_status status = ccu_st_tensor(entry->file, entry->tensor, out, b->error);
     if (status != CLIPCU_OK) { return status; }
     if (fused) { take_third(out, role->third); }
     entry->used = true;
@@ -238,14 +238,15 @@ static clipcu_status bind_scale(const binder *b, ccu_checkpoint *out) {
         out->logit_scale = expf(stored);
         return CLIPCU_OK;
     }
-    const clipcu_status status = ccu_st_tensor(entry->tensor, &tensor, b->error);
+    clipcu_status status = ccu_st_tensor(entry->file, entry->tensor, &tensor, b->error);
     if (status != CLIPCU_OK) { return status; }
     if (ccu_tensor_count(&tensor) != 1) {
         return ccu_fail(b->error, CLIPCU_ERR_FORMAT,
                         "%s: tensor logit_scale holds %zu elements, expected 1", b->dir,
                         ccu_tensor_count(&tensor));
     }
-    ccu_tensor_to_f32(&tensor, 0, 1, &stored);
+    status = ccu_tensor_to_f32(&tensor, 0, 1, &stored, b->error);
+    if (status != CLIPCU_OK) { return status; }
     out->logit_scale = expf(stored);
     if (!isfinite(out->logit_scale)) {
         return ccu_fail(b->error, CLIPCU_ERR_FORMAT,

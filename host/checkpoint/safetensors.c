@@ -22,13 +22,12 @@
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 
 struct ccu_st_file {
-    ccu_map        map;
-    cJSON         *header; /* names and metadata point into it */
-    const cJSON   *metadata;
-    const uint8_t *data;
-    size_t         data_bytes;
-    ccu_st_entry  *entries; /* (count), sorted by name */
-    int32_t        count;
+    ccu_file      storage;
+    cJSON        *header; /* names and metadata point into it */
+    const cJSON  *metadata;
+    size_t        data_offset, data_bytes;
+    ccu_st_entry *entries; /* (count), sorted by name */
+    int32_t       count;
 };
 
 typedef struct dtype_size {
@@ -199,8 +198,8 @@ static clipcu_status read_entry(const char *path, const ccu_st_file *file, const
                         "truncated or damaged",
                         path, entry->name, (unsigned long long)end, file->data_bytes);
     }
-    entry->data  = file->data + begin;
-    entry->bytes = (size_t)(end - begin);
+    entry->offset = file->data_offset + (size_t)begin;
+    entry->bytes  = (size_t)(end - begin);
     const size_t size = dtype_bytes(entry->dtype);
     if (size != 0 && (elements > SIZE_MAX / size || elements * size != entry->bytes)) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT,
@@ -235,7 +234,7 @@ static int compare_names(const void *a, const void *b) {
 static int compare_data(const void *a, const void *b) {
     const ccu_st_entry *x = a;
     const ccu_st_entry *y = b;
-    if (x->data != y->data) { return x->data < y->data ? -1 : 1; }
+    if (x->offset != y->offset) { return x->offset < y->offset ? -1 : 1; }
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes; /* empty tensors first */
 }
 
@@ -244,7 +243,7 @@ static clipcu_status check_overlap(const char *path, ccu_st_file *file, clipcu_e
     for (int32_t i = 1; i < file->count; i++) {
         const ccu_st_entry *left  = &file->entries[i - 1];
         const ccu_st_entry *right = &file->entries[i];
-        if (left->data + left->bytes > right->data) {
+        if (left->offset + left->bytes > right->offset) {
             return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: tensors %s and %s overlap", path,
                             left->name, right->name);
         }
@@ -282,45 +281,56 @@ static clipcu_status read_entries(const char *path, ccu_st_file *file, clipcu_er
     return status == CLIPCU_OK ? check_names(path, file, error) : status;
 }
 
-/* Maps the file and finds header and data in it. */
-static clipcu_status map_file(const char *path, ccu_st_file *file, size_t *header_bytes,
-                              clipcu_error *error) {
-    const clipcu_status status = ccu_map_open(path, &file->map, error);
+/* Opens the file, finds header and data in it and reads the header: *header, owned by the caller
+ * also on failure. */
+static clipcu_status read_header(const char *path, ccu_st_file *file, uint8_t **header,
+                                 size_t *header_bytes, clipcu_error *error) {
+    uint8_t       prefix[LENGTH_BYTES];
+    uint64_t      length = 0;
+    clipcu_status status = ccu_file_open(path, &file->storage, error);
     if (status != CLIPCU_OK) { return status; }
-    if (file->map.bytes < LENGTH_BYTES) {
+    const size_t bytes = file->storage.bytes;
+    if (bytes == 0) { return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: the file is empty", path); }
+    if (bytes < LENGTH_BYTES) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: %zu bytes are no safetensors file", path,
-                        file->map.bytes);
+                        bytes);
     }
-    uint64_t length = 0;
-    for (int i = LENGTH_BYTES - 1; i >= 0; i--) { length = length << 8 | file->map.data[i]; }
-    const size_t rest = file->map.bytes - LENGTH_BYTES;
+    status = ccu_file_read_at(&file->storage, 0, LENGTH_BYTES, prefix, error);
+    if (status != CLIPCU_OK) { return status; }
+    for (int i = LENGTH_BYTES - 1; i >= 0; i--) { length = length << 8 | prefix[i]; }
+    const size_t rest = bytes - LENGTH_BYTES;
     if (length > rest) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT,
                         "%s: a header of %llu bytes does not fit into the file of %zu; it is "
                         "truncated or no safetensors file",
-                        path, (unsigned long long)length, file->map.bytes);
+                        path, (unsigned long long)length, bytes);
     }
     if (length > CCU_ST_HEADER_BYTES_MAX) {
         return ccu_fail(error, CLIPCU_ERR_LIMIT, "%s: a header of %llu bytes, at most %zu are read",
                         path, (unsigned long long)length, CCU_ST_HEADER_BYTES_MAX);
     }
-    *header_bytes    = (size_t)length;
-    file->data       = file->map.data + LENGTH_BYTES + *header_bytes;
-    file->data_bytes = rest - *header_bytes;
-    return CLIPCU_OK;
+    *header_bytes     = (size_t)length;
+    file->data_offset = LENGTH_BYTES + *header_bytes;
+    file->data_bytes  = rest - *header_bytes;
+    *header           = ccu_alloc(*header_bytes);
+    if (*header == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory for a header of %zu bytes", path,
+                        *header_bytes);
+    }
+    return ccu_file_read_at(&file->storage, LENGTH_BYTES, *header_bytes, *header, error);
 }
 
 clipcu_status ccu_st_open(const char *path, ccu_st_file **out, clipcu_error *error) {
     assert(path != NULL);
     assert(out != NULL);
+    uint8_t     *header       = NULL;
     size_t       header_bytes = 0;
     ccu_st_file *file         = ccu_alloc_zeroed(1, sizeof *file);
     if (file == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory", path); }
 
-    clipcu_status status = map_file(path, file, &header_bytes, error);
+    clipcu_status status = read_header(path, file, &header, &header_bytes, error);
     if (status != CLIPCU_OK) { goto done; }
-    const uint8_t *header = file->map.data + LENGTH_BYTES;
-    status                = scan_header(path, header, header_bytes, error);
+    status = scan_header(path, header, header_bytes, error);
     if (status != CLIPCU_OK) { goto done; }
     status = ccu_json_parse(path, header, header_bytes, &file->header, error);
     if (status != CLIPCU_OK) { goto done; }
@@ -330,6 +340,7 @@ clipcu_status ccu_st_open(const char *path, ccu_st_file **out, clipcu_error *err
     file = NULL; /* ownership moved to the caller */
 
 done:
+    ccu_free(header);
     ccu_st_close(file);
     return status;
 }
@@ -338,8 +349,12 @@ void ccu_st_close(ccu_st_file *file) {
     if (file == NULL) { return; }
     ccu_free(file->entries);
     cJSON_Delete(file->header);
-    ccu_map_close(&file->map);
+    ccu_file_close(&file->storage);
     ccu_free(file);
+}
+
+const ccu_file *ccu_st_storage(const ccu_st_file *file) {
+    return &file->storage;
 }
 
 int32_t ccu_st_count(const ccu_st_file *file) {
@@ -362,8 +377,10 @@ const char *ccu_st_metadata(const ccu_st_file *file, const char *key) {
     return item == NULL ? NULL : item->valuestring;
 }
 
-clipcu_status ccu_st_tensor(const ccu_st_entry *entry, ccu_tensor *out, clipcu_error *error) {
-    ccu_tensor tensor = { .data = entry->data, .name = entry->name, .rank = entry->rank };
+clipcu_status ccu_st_tensor(const ccu_st_file *file, const ccu_st_entry *entry, ccu_tensor *out,
+                            clipcu_error *error) {
+    ccu_tensor tensor = { .file = &file->storage, .offset = entry->offset, .name = entry->name,
+                          .rank = entry->rank };
     if (strcmp(entry->dtype, "F32") == 0) {
         tensor.dtype = CCU_F32;
     } else if (strcmp(entry->dtype, "F16") == 0) {

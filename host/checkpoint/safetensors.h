@@ -1,4 +1,4 @@
-/* The safetensors container: mapped and checked on open, or written whole.
+/* The safetensors container: checked on open and read by parts, or written whole.
  *
  *   1. 8 bytes      length H of the header, little-endian
  *   2. H bytes      JSON object {name: {"dtype", "shape", "data_offsets": [begin, end]}},
@@ -6,8 +6,8 @@
  *   3. the rest     tensor data, row-major, little-endian; offsets count from here
  *
  * A file is untrusted: every number is checked before use, and opening costs memory in proportion
- * to the header at worst. Holes between tensors are tolerated, overlaps are not. The mapping
- * follows the file on disk: a file cut short while it is open cannot be caught here.
+ * to the header at worst. Holes between tensors are tolerated, overlaps are not. A file that is cut
+ * short while it is open is an IO failure of whoever reads the lost part.
  */
 #ifndef CCU_CHECKPOINT_SAFETENSORS_H
 #define CCU_CHECKPOINT_SAFETENSORS_H
@@ -22,12 +22,12 @@ typedef struct ccu_st_file ccu_st_file;
 
 /* One tensor as the file describes it, whatever its dtype. Lives as long as the file. */
 typedef struct ccu_st_entry {
-    const char    *name;
-    const char    *dtype; /* "F32", "I64", ... */
-    const uint8_t *data;
-    size_t         bytes;
-    int32_t        rank;
-    int64_t        shape[CCU_ST_RANK_MAX];
+    const char *name;
+    const char *dtype;  /* "F32", "I64", ... */
+    size_t      offset; /* of its first byte in the file */
+    size_t      bytes;
+    int32_t     rank;
+    int64_t     shape[CCU_ST_RANK_MAX];
 } ccu_st_entry;
 
 typedef struct ccu_st_pair {
@@ -39,6 +39,9 @@ typedef struct ccu_st_pair {
 clipcu_status ccu_st_open(const char *path, ccu_st_file **out, clipcu_error *error);
 /* NULL is a no-op. */
 void ccu_st_close(ccu_st_file *file);
+
+/* The open file itself, for whoever maps it. Lives as long as it. */
+const ccu_file *ccu_st_storage(const ccu_st_file *file);
 
 /* Tensors, in the order of their names. */
 int32_t             ccu_st_count(const ccu_st_file *file);
@@ -52,7 +55,8 @@ const char *ccu_st_metadata(const ccu_st_file *file, const char *key);
 
 /* The entry as a tensor that can be computed with: F32, F16 or BF16, rank at most 4, not empty;
  * else UNSUPPORTED by name. */
-clipcu_status ccu_st_tensor(const ccu_st_entry *entry, ccu_tensor *out, clipcu_error *error);
+clipcu_status ccu_st_tensor(const ccu_st_file *file, const ccu_st_entry *entry, ccu_tensor *out,
+                            clipcu_error *error);
 
 /* Writes tensors (name, data, dtype, rank, shape of each) and metadata; the file appears under
  * `path` only when it is complete. Data begins at a multiple of 8 bytes and f32 tensors come

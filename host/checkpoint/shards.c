@@ -45,6 +45,7 @@ static clipcu_status build_table(const char *dir, ccu_shards *shards, clipcu_err
     for (int32_t f = 0; f < shards->file_count; f++) {
         for (int32_t i = 0; i < ccu_st_count(shards->files[f]); i++) {
             ccu_shard_entry *entry = &shards->entries[shards->count++];
+            entry->file            = shards->files[f];
             entry->tensor          = ccu_st_at(shards->files[f], i);
             entry->name            = plain_name(entry->tensor->name);
         }

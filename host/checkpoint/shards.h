@@ -8,6 +8,7 @@
 
 typedef struct ccu_shard_entry {
     const char         *name; /* without the prefix "module." of training checkpoints */
+    const ccu_st_file  *file;
     const ccu_st_entry *tensor;
     bool                used; /* set by names.c */
 } ccu_shard_entry;

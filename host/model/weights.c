@@ -117,8 +117,10 @@ void ccu_text_weights_lay_out(ccu_text_tower *tower, ccu_backend *be, ccu_plan *
 
 /* Where conversions happen: two host buffers of the largest weight's size. */
 typedef struct staging {
-    ccu_backend *be;
-    float       *a, *b;
+    ccu_backend  *be;
+    float        *a, *b;
+    clipcu_status status; /* after a failure to read nothing more is read, packed or uploaded */
+    clipcu_error *error;
 } staging;
 
 /* Weights are const to everyone but this file, which fills them once. */
@@ -128,14 +130,24 @@ static void *writable(const void *weights) {
 
 static clipcu_status open_staging(staging *stage, ccu_backend *be, size_t numbers,
                                   clipcu_error *error) {
-    stage->be = be;
-    stage->a  = ccu_alloc(numbers * sizeof(float));
-    stage->b  = ccu_alloc(numbers * sizeof(float));
+    stage->be    = be;
+    stage->error = error;
+    stage->a     = ccu_alloc(numbers * sizeof(float));
+    stage->b     = ccu_alloc(numbers * sizeof(float));
     if (stage->a == NULL || stage->b == NULL) {
-        return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory to convert weights of %zu numbers",
-                        numbers);
+        stage->status = ccu_fail(error, CLIPCU_ERR_NOMEM,
+                                 "no memory to convert weights of %zu numbers", numbers);
     }
-    return CLIPCU_OK;
+    return stage->status;
+}
+
+/* Elements of a tensor as f32; false after the first failure. */
+static bool stage_read(staging *stage, const ccu_tensor *tensor, size_t first, size_t count,
+                       float *to) {
+    if (stage->status == CLIPCU_OK) {
+        stage->status = ccu_tensor_to_f32(tensor, first, count, to, stage->error);
+    }
+    return stage->status == CLIPCU_OK;
 }
 
 static void close_staging(staging *stage) {
@@ -145,14 +157,14 @@ static void close_staging(staging *stage) {
 
 static void put_f32(staging *stage, const float *to, const ccu_tensor *tensor) {
     const size_t count = ccu_tensor_count(tensor);
-    ccu_tensor_to_f32(tensor, 0, count, stage->a);
+    if (!stage_read(stage, tensor, 0, count, stage->a)) { return; }
     stage->be->ops->upload(stage->be, writable(to), stage->a, count * sizeof(float));
 }
 
 static void put_linear(staging *stage, const void *to, const ccu_tensor *tensor, int32_t N,
                        int32_t K, ccu_dtype dtype) {
     assert(ccu_tensor_count(tensor) == (size_t)N * (size_t)K);
-    ccu_tensor_to_f32(tensor, 0, (size_t)N * (size_t)K, stage->a);
+    if (!stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
     stage->be->ops->linear_pack(stage->be, writable(to), stage->a, N, K, dtype);
 }
 
@@ -163,7 +175,7 @@ static void put_projection(staging *stage, const void *to, const ccu_tensor *ten
         put_linear(stage, to, tensor, E, C, dtype);
         return;
     }
-    ccu_tensor_to_f32(tensor, 0, (size_t)E * (size_t)C, stage->b);
+    if (!stage_read(stage, tensor, 0, (size_t)E * (size_t)C, stage->b)) { return; }
     for (int32_t e = 0; e < E; e++) {
         for (int32_t c = 0; c < C; c++) {
             stage->a[(size_t)e * (size_t)C + (size_t)c] =
@@ -179,8 +191,8 @@ static void put_qkv(staging *stage, const ccu_block *block, const ccu_block_tens
     const ccu_ops *ops  = stage->be->ops;
     const size_t   area = (size_t)C * (size_t)C;
     for (size_t i = 0; i < 3; i++) {
-        ccu_tensor_to_f32(&from->qkv_w[i], 0, area, stage->a + i * area);
-        ccu_tensor_to_f32(&from->qkv_b[i], 0, (size_t)C, stage->b + i * (size_t)C);
+        if (!stage_read(stage, &from->qkv_w[i], 0, area, stage->a + i * area)) { return; }
+        if (!stage_read(stage, &from->qkv_b[i], 0, (size_t)C, stage->b + i * (size_t)C)) { return; }
     }
     ops->upload(stage->be, writable(block->qkv_b), stage->b, 3 * (size_t)C * sizeof(float));
     if (block->qkv_w != NULL) {
@@ -247,7 +259,7 @@ void ccu_patch_fold(float *w, float *b, int32_t C, int32_t area, const float mea
 static void put_patches(staging *stage, const ccu_image_tower *tower, const ccu_tensor *patches,
                         const ccu_model_config *config) {
     const int32_t C = tower->trunk.C, area = tower->P * tower->P;
-    ccu_tensor_to_f32(patches, 0, ccu_tensor_count(patches), stage->a);
+    if (!stage_read(stage, patches, 0, ccu_tensor_count(patches), stage->a)) { return; }
     ccu_patch_fold(stage->a, stage->b, C, area, config->mean, config->std, tower->trunk.dtype);
     stage->be->ops->upload(stage->be, writable(tower->patch_b), stage->b,
                            (size_t)C * sizeof(float));
@@ -264,9 +276,8 @@ clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_ima
     const size_t proj      = (size_t)tower->E * (size_t)t->C;
     staging      stage     = {0};
 
-    const size_t  numbers = staging_numbers(t, patches, positions > proj ? positions : proj);
-    clipcu_status status  = open_staging(&stage, be, numbers, error);
-    if (status == CLIPCU_OK) {
+    const size_t numbers = staging_numbers(t, patches, positions > proj ? positions : proj);
+    if (open_staging(&stage, be, numbers, error) == CLIPCU_OK) {
         put_patches(&stage, tower, &from->patch_w, &checkpoint->config);
         put_f32(&stage, tower->class_token, &from->class_token);
         put_f32(&stage, tower->positions, &from->positions);
@@ -279,7 +290,7 @@ clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_ima
                        t->dtype);
     }
     close_staging(&stage);
-    return status;
+    return stage.status;
 }
 
 /* Numbers into a 16-bit dtype. */
@@ -302,7 +313,7 @@ static void put_tokens(staging *stage, const ccu_text_tower *tower, const ccu_te
     for (size_t first = 0; first < count; first += slice) {
         const size_t n  = count - first < slice ? count - first : slice;
         uint8_t     *to = (uint8_t *)writable(tower->tokens) + first * size;
-        ccu_tensor_to_f32(tokens, first, n, stage->a);
+        if (!stage_read(stage, tokens, first, n, stage->a)) { return; }
         if (tower->trunk.dtype == CCU_F32) {
             stage->be->ops->upload(stage->be, to, stage->a, n * size);
             continue;
@@ -320,9 +331,8 @@ clipcu_status ccu_text_weights_upload(const ccu_checkpoint *checkpoint, ccu_text
     const size_t proj      = (size_t)tower->E * (size_t)t->C;
     staging      stage     = {0};
 
-    const size_t  numbers = staging_numbers(t, positions, proj);
-    clipcu_status status  = open_staging(&stage, be, numbers, error);
-    if (status == CLIPCU_OK) {
+    const size_t numbers = staging_numbers(t, positions, proj);
+    if (open_staging(&stage, be, numbers, error) == CLIPCU_OK) {
         put_tokens(&stage, tower, &from->tokens, numbers);
         put_f32(&stage, tower->positions, &from->positions);
         put_blocks(&stage, t, from->blocks);
@@ -332,5 +342,5 @@ clipcu_status ccu_text_weights_upload(const ccu_checkpoint *checkpoint, ccu_text
                        t->dtype);
     }
     close_staging(&stage);
-    return status;
+    return stage.status;
 }

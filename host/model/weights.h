@@ -18,8 +18,8 @@ void          ccu_text_weights_close(ccu_text_tower *tower);
 void ccu_image_weights_lay_out(ccu_image_tower *tower, ccu_backend *be, ccu_plan *plan);
 void ccu_text_weights_lay_out(ccu_text_tower *tower, ccu_backend *be, ccu_plan *plan);
 
-/* Converts, folds, packs and uploads. Needs the lay-out's addresses. NOMEM, or what the backend
- * reports at its next finish. */
+/* Reads, converts, folds, packs and uploads. Needs the lay-out's addresses. NOMEM, IO if a file
+ * cannot be read, or what the backend reports at its next finish. */
 clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_image_tower *tower,
                                        ccu_backend *be, clipcu_error *error);
 clipcu_status ccu_text_weights_upload(const ccu_checkpoint *checkpoint, ccu_text_tower *tower,

@@ -22,6 +22,7 @@
 typedef struct check {
     const char     *model;
     ccu_st_file    *golden;
+    ccu_map         map; /* of the golden file */
     ccu_checkpoint  checkpoint;
     ccu_backend    *be;
     ccu_dtype       dtype;
@@ -77,7 +78,7 @@ static clipcu_status open_towers(check *c, clipcu_error *error) {
 
 static const void *golden(const check *c, const char *name) {
     const ccu_st_entry *entry = ccu_st_find(c->golden, name);
-    return entry == NULL ? NULL : entry->data;
+    return entry == NULL ? NULL : c->map.data + entry->offset;
 }
 
 /* got and want: row 0 of E numbers each. */
@@ -152,6 +153,7 @@ static void close_check(check *c) {
     ccu_image_weights_close(&c->image);
     if (c->be != NULL) { c->be->ops->close(c->be); }
     ccu_checkpoint_close(&c->checkpoint);
+    ccu_map_close(&c->map);
     ccu_st_close(c->golden);
 }
 
@@ -165,6 +167,7 @@ static int32_t run(const char *folder, const char *model, ccu_dtype dtype) {
     clipcu_status status = ccu_checkpoint_open(path, NULL, NULL, &c.checkpoint, &error);
     (void)snprintf(path, sizeof path, "%s/%s.golden.safetensors", folder, model);
     if (status == CLIPCU_OK) { status = ccu_st_open(path, &c.golden, &error); }
+    if (status == CLIPCU_OK) { status = ccu_file_map(ccu_st_storage(c.golden), &c.map, &error); }
     if (status == CLIPCU_OK) { status = ccu_cuda_open(0, NULL, &c.be, &error); }
     if (status == CLIPCU_OK) { status = open_towers(&c, &error); }
     if (status == CLIPCU_OK && c.checkpoint.config.image.present) {

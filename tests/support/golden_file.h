@@ -12,6 +12,7 @@
 typedef struct golden_file {
     const char  *model; /* "hf_b32" */
     ccu_st_file *file;
+    ccu_map      map;
     char        *texts[GOLDEN_TEXTS_MAX]; /* owned */
     int32_t      texts_count;
 } golden_file;

@@ -57,16 +57,18 @@ static void reads_every_field(void **state) {
     assert_null(ccu_st_find(file, "absent"));
     const ccu_st_entry *z = ccu_st_find(file, "z");
     assert_non_null(z);
-    assert_memory_equal(z->data, DATA, 24);
     ccu_tensor tensor;
-    assert_int_equal(ccu_st_tensor(z, &tensor, &error), CLIPCU_OK);
+    uint8_t    bytes[24];
+    assert_int_equal(ccu_st_tensor(file, z, &tensor, &error), CLIPCU_OK);
+    assert_int_equal(ccu_tensor_read(&tensor, 0, 24, bytes, &error), CLIPCU_OK);
+    assert_memory_equal(bytes, DATA, 24);
     assert_int_equal(tensor.dtype, CCU_F32);
     assert_int_equal(tensor.rank, 2);
     assert_int_equal(tensor.shape[1], 3);
-    assert_int_equal(ccu_st_tensor(ccu_st_find(file, "a.b"), &tensor, &error), CLIPCU_OK);
+    assert_int_equal(ccu_st_tensor(file, ccu_st_find(file, "a.b"), &tensor, &error), CLIPCU_OK);
     assert_int_equal(tensor.dtype, CCU_BF16);
     assert_int_equal(ccu_tensor_count(&tensor), 1);
-    assert_int_equal(ccu_st_tensor(ccu_st_find(file, "m"), &tensor, &error), CLIPCU_OK);
+    assert_int_equal(ccu_st_tensor(file, ccu_st_find(file, "m"), &tensor, &error), CLIPCU_OK);
     assert_int_equal(tensor.dtype, CCU_F16);
     assert_int_equal(tensor.shape[3], 2);
     ccu_st_close(file);
@@ -98,7 +100,7 @@ static void refuses_use_not_presence(void **state) {
         clipcu_error error;
         ccu_tensor   tensor;
         assert_int_equal(open_header(&dir, entries[i], &file, &error), CLIPCU_OK);
-        assert_int_equal(ccu_st_tensor(ccu_st_find(file, "t"), &tensor, &error),
+        assert_int_equal(ccu_st_tensor(file, ccu_st_find(file, "t"), &tensor, &error),
                          CLIPCU_ERR_UNSUPPORTED);
         assert_non_null(strstr(error.text, "tensor t"));
         ccu_st_close(file);
@@ -257,8 +259,12 @@ static void survives_random_damage(void **state) {
         uint64_t sum = 0;
         for (int32_t e = 0; e < ccu_st_count(file); e++) {
             const ccu_st_entry *entry = ccu_st_at(file, e);
+            uint8_t             bytes[sizeof DATA];
             assert_true(entry->bytes <= sizeof DATA);
-            for (size_t b = 0; b < entry->bytes; b++) { sum += entry->data[b]; }
+            assert_int_equal(ccu_file_read_at(ccu_st_storage(file), entry->offset, entry->bytes,
+                                              bytes, &error),
+                             CLIPCU_OK);
+            for (size_t b = 0; b < entry->bytes; b++) { sum += bytes[b]; }
             assert_ptr_equal(ccu_st_find(file, entry->name), entry);
         }
         assert_true(sum <= 3 * 136);
@@ -266,6 +272,31 @@ static void survives_random_damage(void **state) {
     }
     assert_true(opened > 0);
     assert_true(opened < FLIPS);
+}
+
+/* A file that is cut short while it is open is a failure to read, whatever part is asked for. */
+static void notices_a_file_cut_short(void **state) {
+    const st_dir dir = dir_of(state);
+    char         path[512];
+    ccu_st_file *file;
+    ccu_tensor   tensor;
+    float        values[12];
+    clipcu_error error = { .code = CLIPCU_OK };
+    st_dir_write_tensors(&dir, "x.safetensors", sizeof VALID - 1, VALID, sizeof VALID - 1, DATA,
+                         sizeof DATA);
+    (void)st_dir_join(&dir, "x.safetensors", path);
+    assert_int_equal(ccu_st_open(path, &file, &error), CLIPCU_OK);
+    assert_int_equal(ccu_st_tensor(file, ccu_st_find(file, "a"), &tensor, &error), CLIPCU_OK);
+    assert_int_equal(ccu_tensor_to_f32(&tensor, 0, 12, values, &error), CLIPCU_OK);
+    assert_int_equal(truncate(path, (off_t)(tensor.offset + 40)), 0);
+    assert_int_equal(ccu_tensor_to_f32(&tensor, 0, 10, values, &error), CLIPCU_OK);
+    assert_int_equal(ccu_tensor_to_f32(&tensor, 0, 12, values, &error), CLIPCU_ERR_IO);
+    assert_non_null(strstr(error.text, "x.safetensors"));
+    assert_non_null(strstr(error.text, "cut short"));
+    error.code = CLIPCU_OK;
+    assert_int_equal(ccu_st_tensor(file, ccu_st_find(file, "b"), &tensor, &error), CLIPCU_OK);
+    assert_int_equal(ccu_tensor_to_f32(&tensor, 0, 1, values, &error), CLIPCU_ERR_IO);
+    ccu_st_close(file);
 }
 
 static void finds_among_many(void **state) {
@@ -322,14 +353,16 @@ static void writes_what_it_reads(void **state) {
         const ccu_st_entry *entry = ccu_st_find(file, tensors[i].name);
         ccu_tensor          found;
         assert_non_null(entry);
-        assert_int_equal(ccu_st_tensor(entry, &found, &error), CLIPCU_OK);
+        assert_int_equal(ccu_st_tensor(file, entry, &found, &error), CLIPCU_OK);
         assert_int_equal(found.dtype, tensors[i].dtype);
         assert_int_equal(found.rank, tensors[i].rank);
-        assert_memory_equal(found.data, tensors[i].data,
-                            ccu_tensor_count(&tensors[i]) * ccu_dtype_bytes(found.dtype));
-        assert_int_equal((uintptr_t)found.data % ccu_dtype_bytes(found.dtype), 0);
+        uint8_t      bytes[64];
+        const size_t length = ccu_tensor_count(&tensors[i]) * ccu_dtype_bytes(found.dtype);
+        assert_int_equal(ccu_tensor_read(&found, 0, length, bytes, &error), CLIPCU_OK);
+        assert_memory_equal(bytes, tensors[i].data, length);
+        assert_int_equal(found.offset % ccu_dtype_bytes(found.dtype), 0);
     }
-    assert_int_equal((uintptr_t)ccu_st_find(file, "quoted \"name\"")->data % 8, 0);
+    assert_int_equal(ccu_st_find(file, "quoted \"name\"")->offset % 8, 0);
     ccu_st_close(file);
     char part[520];
     (void)snprintf(part, sizeof part, "%s.part", path);
@@ -382,6 +415,7 @@ int main(void) {
         cmocka_unit_test(bounds_memory_and_depth),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(survives_random_damage),
+        cmocka_unit_test(notices_a_file_cut_short),
         cmocka_unit_test(finds_among_many),
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(refuses_to_write_nonsense),
