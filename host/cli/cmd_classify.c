@@ -1,13 +1,12 @@
 /* clipcu classify: which classes fit each picture best. */
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "cli/runner.h"
 #include "cli/session.h"
+#include "cli/terminal.h"
 #include "stream/escape.h"
 #include "stream/sink.h"
 
@@ -51,21 +50,13 @@ static int check_arguments(const ccu_arguments *arguments) {
     return ccu_runner_check(arguments);
 }
 
-static int load_bank(const ccu_arguments *arguments, clipcu_bank **out) {
-    clipcu_error        error;
-    const clipcu_status status = clipcu_bank_load(arguments->bank, out, &error);
-    if (status == CLIPCU_OK) { return CCU_EXIT_OK; }
-    ccu_report("%s", error.text);
-    return status == CLIPCU_ERR_NOMEM ? CCU_EXIT_FATAL : CCU_EXIT_USAGE;
-}
-
 /* The engine and a bank for it. What is cheap to find wrong comes before opening the model. */
 static int open_classes(const ccu_arguments *arguments, classifier *c) {
     ccu_vocabulary vocabulary = { .templates = NULL };
     clipcu_error   error      = { .code = CLIPCU_OK };
     int            status     = CCU_EXIT_OK;
     if (arguments->bank != NULL) {
-        status = load_bank(arguments, &c->bank);
+        status = ccu_session_load_bank(arguments->bank, &c->bank);
     } else {
         status = ccu_session_vocabulary(arguments, &vocabulary);
     }
@@ -75,46 +66,18 @@ static int open_classes(const ccu_arguments *arguments, classifier *c) {
     }
     if (status == CCU_EXIT_OK) { status = ccu_session_open(arguments, &c->engine); }
     if (status == CCU_EXIT_OK) {
-        const clipcu_info info = clipcu_engine_info(c->engine);
-        if (info.has_image == 0) {
-            ccu_report("%s: this model has no image tower", info.model_dir);
-            status = CCU_EXIT_FATAL;
-        } else if (c->bank == NULL) {
-            status = ccu_session_bank(c->engine, &vocabulary, &c->bank);
-        } else if (clipcu_bank_fingerprint(c->bank) != info.fingerprint) {
-            ccu_report("%s: made with another model than %s; make it again with clipcu bank",
-                       arguments->bank, info.model_dir);
-            status = CCU_EXIT_USAGE;
-        }
+        status = ccu_session_classes(c->engine, arguments->bank, &vocabulary, &c->bank);
     }
     ccu_vocabulary_free(&vocabulary);
     return status;
 }
 
-/* Whether the terminal shows block characters. */
-static bool is_utf8_locale(void) {
-    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
-    for (int i = 0; i < 3; i++) {
-        const char *value = getenv(names[i]);
-        if (value == NULL || value[0] == '\0') { continue; }
-        return strstr(value, "UTF-8") != NULL || strstr(value, "utf8") != NULL ||
-               strstr(value, "UTF8") != NULL || strstr(value, "utf-8") != NULL;
-    }
-    return false;
-}
-
 static void open_sink(const ccu_arguments *arguments, classifier *c) {
-    const int32_t count    = clipcu_bank_count(c->bank);
-    const int32_t most     = count < TOP_MAX ? count : TOP_MAX;
-    const char   *no_color = getenv("NO_COLOR");
-    const char   *term     = getenv("TERM");
-    const bool    plain    = (no_color != NULL && no_color[0] != '\0') || term == NULL ||
-                       strcmp(term, "dumb") == 0;
-    c->sink.format  = (ccu_format)arguments->format;
-    c->sink.top     = arguments->top < most ? (int32_t)arguments->top : most;
-    c->sink.bars    = c->output.fd == STDOUT_FILENO && isatty(STDOUT_FILENO) != 0;
-    c->sink.colour  = c->sink.bars && !plain;
-    c->sink.unicode = is_utf8_locale();
+    const int32_t count = clipcu_bank_count(c->bank);
+    const int32_t most  = count < TOP_MAX ? count : TOP_MAX;
+    c->sink.format      = (ccu_format)arguments->format;
+    c->sink.top         = arguments->top < most ? (int32_t)arguments->top : most;
+    ccu_terminal_look(&c->output, &c->sink);
     for (int32_t i = 0; i < count; i++) {
         const int32_t columns = ccu_plain_columns(clipcu_bank_label(c->bank, i));
         if (columns > c->sink.label_columns) { c->sink.label_columns = columns; }

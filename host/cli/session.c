@@ -14,7 +14,7 @@ void ccu_vocabulary_free(ccu_vocabulary *vocabulary) {
 }
 
 /* A mistake in words is the caller's to mend; running out of memory is not. */
-static int exit_of_words(clipcu_status status) {
+int ccu_session_exit_of_words(clipcu_status status) {
     switch (status) {
     case CLIPCU_OK: return CCU_EXIT_OK;
     case CLIPCU_ERR_ARGUMENT:
@@ -46,6 +46,13 @@ static clipcu_status read_templates(const char *name, ccu_vocabulary *out, clipc
     return status;
 }
 
+int ccu_session_templates(const ccu_arguments *arguments, ccu_vocabulary *out) {
+    clipcu_error        error  = { .code = CLIPCU_OK };
+    const clipcu_status status = read_templates(arguments->templates, out, &error);
+    if (status != CLIPCU_OK) { ccu_report("%s", error.text); }
+    return ccu_session_exit_of_words(status);
+}
+
 int ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out) {
     clipcu_error error   = { .code = CLIPCU_OK };
     *out                 = (ccu_vocabulary){ .templates = NULL };
@@ -63,7 +70,7 @@ int ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out) 
         ccu_vocabulary_free(out);
         ccu_report("%s", error.text);
     }
-    return exit_of_words(status);
+    return ccu_session_exit_of_words(status);
 }
 
 static bool is_folder(const char *path) {
@@ -126,5 +133,29 @@ int ccu_session_bank(clipcu_engine *engine, const ccu_vocabulary *vocabulary, cl
         ccu_report("%s%s", error.text,
                    status == CLIPCU_ERR_LIMIT ? " (--truncate cuts what is too long)" : "");
     }
-    return exit_of_words(status);
+    return ccu_session_exit_of_words(status);
+}
+
+int ccu_session_load_bank(const char *path, clipcu_bank **out) {
+    clipcu_error        error;
+    const clipcu_status status = clipcu_bank_load(path, out, &error);
+    if (status == CLIPCU_OK) { return CCU_EXIT_OK; }
+    ccu_report("%s", error.text);
+    return status == CLIPCU_ERR_NOMEM ? CCU_EXIT_FATAL : CCU_EXIT_USAGE;
+}
+
+int ccu_session_classes(clipcu_engine *engine, const char *path, const ccu_vocabulary *vocabulary,
+                        clipcu_bank **bank) {
+    const clipcu_info info = clipcu_engine_info(engine);
+    if (info.has_image == 0) {
+        ccu_report("%s: this model has no image tower", info.model_dir);
+        return CCU_EXIT_FATAL;
+    }
+    if (*bank == NULL) { return ccu_session_bank(engine, vocabulary, bank); }
+    if (clipcu_bank_fingerprint(*bank) != info.fingerprint) {
+        ccu_report("%s: made with another model than %s; make it again with clipcu bank", path,
+                   info.model_dir);
+        return CCU_EXIT_USAGE;
+    }
+    return CCU_EXIT_OK;
 }

@@ -16,11 +16,23 @@ typedef struct ccu_vocabulary {
 
 /* Reads --labels or --classes and --templates. */
 int  ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out);
+/* Reads --templates alone. */
+int  ccu_session_templates(const ccu_arguments *arguments, ccu_vocabulary *out);
 void ccu_vocabulary_free(ccu_vocabulary *vocabulary);
 
 /* Opens --model, else $CLIPCU_MODEL, else the demo model. */
 int ccu_session_open(const ccu_arguments *arguments, clipcu_engine **out);
 
 int ccu_session_bank(clipcu_engine *engine, const ccu_vocabulary *vocabulary, clipcu_bank **out);
+
+int ccu_session_load_bank(const char *path, clipcu_bank **out);
+
+/* A bank to compare pictures with: *bank, which came from `path`, if it was made with this model;
+ * where *bank is NULL, one of the vocabulary. */
+int ccu_session_classes(clipcu_engine *engine, const char *path, const ccu_vocabulary *vocabulary,
+                        clipcu_bank **bank);
+
+/* The exit status for a failure to read words. */
+int ccu_session_exit_of_words(clipcu_status status);
 
 #endif
