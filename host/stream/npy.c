@@ -1,27 +1,7 @@
 /* Matrices in NumPy's format; see npy.h. */
 #include "stream/npy.h"
 
-#include <assert.h>
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows are written as they are in memory");
-
-#define PREFIX_BYTES 10
-
-void ccu_npy_header(int64_t rows, int32_t columns, char out[CCU_NPY_HEADER_BYTES]) {
-    char      text[CCU_NPY_HEADER_BYTES];
-    const int length = snprintf(text, sizeof text,
-                                "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }",
-                                (long long)rows, (int)columns);
-    assert(length > 0);
-    assert(length < CCU_NPY_HEADER_BYTES - PREFIX_BYTES); /* 89 with the longest numbers */
-    memset(out, ' ', CCU_NPY_HEADER_BYTES);
-    memcpy(out, "\x93NUMPY\x01\x00\x76\x00", PREFIX_BYTES);
-    memcpy(out + PREFIX_BYTES, text, (size_t)length);
-    out[CCU_NPY_HEADER_BYTES - 1] = '\n';
-}
 
 clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error) {
     char header[CCU_NPY_HEADER_BYTES];
