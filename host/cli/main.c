@@ -81,6 +81,7 @@ static int run_command(const ccu_command *command, const ccu_arguments *argument
     case CCU_CLASSIFY: status = ccu_cmd_classify(arguments, &interrupt); break;
     case CCU_EMBED: status = ccu_cmd_embed(arguments, &interrupt); break;
     case CCU_BANK: status = ccu_cmd_bank(arguments); break;
+    case CCU_SEARCH: status = ccu_cmd_search(arguments, &interrupt); break;
     case CCU_INFO: status = ccu_cmd_info(arguments); break;
     }
     ccu_interrupt_close(&interrupt);
@@ -97,7 +98,7 @@ int main(int argc, char **argv) {
     fill_standard_files();
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write; cannot fail */
     if (argc < 2) {
-        ccu_report("expected a command: classify, embed, bank or info; see clipcu --help");
+        ccu_report("expected a command: classify, embed, bank, search or info; see clipcu --help");
         return CCU_EXIT_USAGE;
     }
     if (is_one_of(argv[1], "help", "--help", "-h")) { return show_help(argc - 2, argv + 2); }

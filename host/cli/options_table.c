@@ -5,6 +5,7 @@
 #define AT(field) offsetof(ccu_arguments, field)
 
 #define CLASSES  "Classes"
+#define SEARCH   "Search"
 #define RESULTS  "Results"
 #define MODEL    "Model"
 #define PICTURES "Pictures"
@@ -49,7 +50,18 @@ const ccu_command ccu_commands[] = {
       "clipcu info [OPTIONS]\n", "",
       "  clipcu info --model ~/models/clip-vit-base-patch32\n"
       "  clipcu info --bank birds.safetensors\n" },
-    { "search", 0, NULL, NULL, NULL, NULL },
+    { "search", CCU_SEARCH, "find the pictures or texts nearest to a text or a picture",
+      "clipcu search VECTORS (--query TEXT | --queries FILE | --image PICTURE)\n"
+      "                     [OPTIONS]\n",
+      "VECTORS is what clipcu embed -o wrote, a class bank, or any matrix in a .npy or\n"
+      ".safetensors file: a PREFIX or the file itself. Every row is compared by cosine;\n"
+      "rows that hold a NaN or only zeros are never found. The file is mapped: millions\n"
+      "of rows cost no memory. The model has to be the one that made them.\n",
+      "  clipcu embed photos/ -o photos\n"
+      "  clipcu search photos --query \"a dog on a beach\"\n"
+      "  clipcu search photos --image dog.jpg --top 3\n"
+      "  clipcu search photos --queries queries.txt --format jsonl -o hits.jsonl\n"
+      "  clipcu search birds.safetensors --image bird.jpg\n" },
     { "eval", 0, NULL, NULL, NULL, NULL },
     { "learn", 0, NULL, NULL, NULL, NULL },
     { "bench", 0, NULL, NULL, NULL, NULL },
@@ -74,14 +86,28 @@ const ccu_option ccu_option_table[] = {
       "classes to report per picture, at most as many as there are" },
     { "prompt", 0, CCU_OPTION_REFUSED, "FILE", 0, 0, 0, NULL, NULL, CCU_CLASSIFY, NULL, NULL },
 
+    { "query", 0, CCU_OPTION_TEXT, "TEXT", AT(query), 0, 0, NULL, NULL, CCU_SEARCH, SEARCH,
+      "the text to search for" },
+    { "queries", 0, CCU_OPTION_TEXT, "FILE", AT(queries), 0, 0, NULL, NULL, CCU_SEARCH, SEARCH,
+      "texts to search for, one per line; - for standard input" },
+    { "image", 0, CCU_OPTION_TEXT, "PICTURE", AT(image), 0, 0, NULL, NULL, CCU_SEARCH, SEARCH,
+      "the picture to search for" },
+    { "top", 'k', CCU_OPTION_NUMBER, "K", AT(top), 1, 1024, NULL, "10", CCU_SEARCH, SEARCH,
+      "hits to report per query" },
+    { "names", 0, CCU_OPTION_TEXT, "FILE", AT(names), 0, 0, NULL, NULL, CCU_SEARCH, SEARCH,
+      "what the rows are called, one per line [default: the paths or texts in PREFIX.jsonl, a "
+      "bank's classes, else row numbers]" },
+
     { "text", 0, CCU_OPTION_TEXT, "FILE", AT(text), 0, 0, NULL, NULL, CCU_EMBED, "Input",
       "embed the lines of FILE instead of pictures; - for standard input" },
 
     { "format", 0, CCU_OPTION_CHOICE, "table|jsonl|csv", AT(format), 0, 0, formats, "table",
-      CCU_CLASSIFY, RESULTS, "for people, one JSON object per line, or comma-separated" },
+      CCU_CLASSIFY | CCU_SEARCH, RESULTS,
+      "for people, one JSON object per line, or comma-separated" },
     { "format", 0, CCU_OPTION_CHOICE, "table|jsonl|json", AT(format), 0, 0, info_formats, "table",
       CCU_INFO, RESULTS, "for people, or one JSON object" },
-    { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_CLASSIFY, RESULTS,
+    { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_SEARCH, RESULTS,
       "write results there instead of standard output. The file appears when it is complete; "
       "until then it is FILE.part" },
     { "output", 'o', CCU_OPTION_TEXT, "PREFIX", AT(output), 0, 0, NULL, NULL, CCU_EMBED, RESULTS,
@@ -106,17 +132,18 @@ const ccu_option ccu_option_table[] = {
       CCU_ALL, MODEL, "whose reading of odd text to follow: OpenAI's and open_clip's, or Hugging "
                       "Face's" },
     { "truncate", 0, CCU_OPTION_FLAG, NULL, AT(truncate), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_EMBED | CCU_BANK, MODEL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_BANK | CCU_SEARCH, MODEL,
       "cut texts that are too long for the model [default: refuse them]" },
 
     { "crop", 0, CCU_OPTION_CHOICE, "floor|half-even", AT(crop), 0, 0, crops, "floor",
-      CCU_CLASSIFY | CCU_EMBED, PICTURES,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH, PICTURES,
       "where a centre crop starts when the difference is odd: as Hugging Face does, or as "
       "torchvision and open_clip do" },
-    { "exif", 0, CCU_OPTION_FLAG, NULL, AT(exif), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED,
-      PICTURES, "turn pictures upright by their EXIF tag [default: as stored, as CLIP does]" },
+    { "exif", 0, CCU_OPTION_FLAG, NULL, AT(exif), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH, PICTURES,
+      "turn pictures upright by their EXIF tag [default: as stored, as CLIP does]" },
     { "max-pixels", 0, CCU_OPTION_NUMBER, "N", AT(pixels_max), 1, INT32_MAX, NULL, "178956970",
-      CCU_CLASSIFY | CCU_EMBED, PICTURES, "refuse pictures with more pixels" },
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH, PICTURES, "refuse pictures with more pixels" },
 
     { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 0, 4096, NULL, "0", CCU_ALL, SPEED,
       "pictures that go through the model at once; 0 takes 32 on the CPU and what fits on a CUDA "
