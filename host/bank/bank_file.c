@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bank/bank.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "checkpoint/safetensors.h"
@@ -122,10 +123,17 @@ static clipcu_status read_bank(const ccu_st_file *file, const char *path, clipcu
                         path, CLASSES_MAX);
     }
     const char   *text   = ccu_st_metadata(file, "labels");
-    cJSON        *array  = text == NULL ? NULL : cJSON_Parse(text);
+    cJSON        *array  = NULL;
     const char  **labels = NULL;
     clipcu_bank  *bank   = NULL;
-    status = read_labels(path, array, (int32_t)rows.shape[0], &labels, error);
+    if (text != NULL) {
+        char name[CCU_PATH_MAX + 32];
+        (void)snprintf(name, sizeof name, "%s: metadata \"labels\"", path); /* a cut name does */
+        status = ccu_json_parse_value(name, (const uint8_t *)text, strlen(text), &array, error);
+    }
+    if (status == CLIPCU_OK) {
+        status = read_labels(path, array, (int32_t)rows.shape[0], &labels, error);
+    }
     if (status == CLIPCU_OK) {
         status = ccu_bank_create(labels, (int32_t)rows.shape[0], (int32_t)rows.shape[1], &bank,
                                  error);

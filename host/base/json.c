@@ -1,21 +1,36 @@
 /* JSON through cJSON; see json.h. */
 #include "base/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 
-clipcu_status ccu_json_parse(const char *name, const uint8_t *data, size_t bytes, cJSON **out,
-                             clipcu_error *error) {
-    const char *end  = NULL;
-    cJSON      *root = cJSON_ParseWithLengthOpts((const char *)data, bytes, &end, 0);
+clipcu_status ccu_json_parse_value(const char *name, const uint8_t *data, size_t bytes,
+                                   cJSON **out, clipcu_error *error) {
+    const char *end = NULL;
+    errno           = 0; /* NULL may mean bad text or no memory; only the latter sets ENOMEM */
+    cJSON *root     = cJSON_ParseWithLengthOpts((const char *)data, bytes, &end, 0);
+    if (root == NULL && errno == ENOMEM) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory for %zu bytes of JSON", name,
+                        bytes);
+    }
     if (root == NULL) {
         const size_t at = end == NULL ? 0 : (size_t)(end - (const char *)data);
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: not valid JSON near byte %zu of %zu", name,
                         at, bytes);
     }
+    *out = root;
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_json_parse(const char *name, const uint8_t *data, size_t bytes, cJSON **out,
+                             clipcu_error *error) {
+    cJSON              *root   = NULL;
+    const clipcu_status status = ccu_json_parse_value(name, data, bytes, &root, error);
+    if (status != CLIPCU_OK) { return status; }
     if (!cJSON_IsObject(root)) {
         cJSON_Delete(root);
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: expected a JSON object", name);

@@ -8,9 +8,13 @@
 #include "base/status.h"
 
 /* Parses bytes (need not be NUL-terminated). `name` stands in messages (a path). FORMAT if it is
- * not one JSON object. Freed with cJSON_Delete. */
+ * not one JSON object; NOMEM. Freed with cJSON_Delete. */
 clipcu_status ccu_json_parse(const char *name, const uint8_t *data, size_t bytes, cJSON **out,
                              clipcu_error *error);
+
+/* The same for a JSON value of any kind. */
+clipcu_status ccu_json_parse_value(const char *name, const uint8_t *data, size_t bytes,
+                                   cJSON **out, clipcu_error *error);
 
 /* Reads and parses a file of at most bytes_max bytes. */
 clipcu_status ccu_json_read(const char *path, size_t bytes_max, cJSON **out, clipcu_error *error);

@@ -56,6 +56,14 @@ static clipcu_status check_tensor(const char *path, const cJSON *header, const c
     return CLIPCU_OK;
 }
 
+/* cJSON's Add functions refuse NULL, but leave what they refused to the caller. */
+static bool add_number(cJSON *array, double number) {
+    cJSON *item = cJSON_CreateNumber(number);
+    if (cJSON_AddItemToArray(array, item)) { return true; }
+    cJSON_Delete(item);
+    return false;
+}
+
 /* One tensor's line of the header. *offset moves past its data. NULL pointers that cJSON gives
  * back when memory is exhausted are refused by its Add functions, which then return false. */
 static clipcu_status describe_tensor(const char *path, cJSON *header, const ccu_tensor *tensor,
@@ -67,10 +75,10 @@ static clipcu_status describe_tensor(const char *path, cJSON *header, const ccu_
     cJSON       *offsets = cJSON_AddArrayToObject(item, "data_offsets");
     bool         good    = dtype != NULL;
     for (int32_t i = 0; i < tensor->rank; i++) {
-        good &= cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor->shape[i])) != 0;
+        good &= add_number(shape, (double)tensor->shape[i]);
     }
-    good &= cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)*offset)) != 0;
-    good &= cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(*offset + bytes))) != 0;
+    good &= add_number(offsets, (double)*offset);
+    good &= add_number(offsets, (double)(*offset + bytes));
     if (!good) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory for the header", path); }
     *offset += bytes;
     return CLIPCU_OK;

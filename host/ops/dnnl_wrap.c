@@ -116,6 +116,9 @@ struct ccu_dnnl {
 };
 
 static clipcu_status fail(clipcu_error *error, const char *what, dnnl_status_t status) {
+    if (status == dnnl_out_of_memory) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "oneDNN: no memory for %s", what);
+    }
     return ccu_fail(error, CLIPCU_ERR_BACKEND, "oneDNN: %s failed with status %d", what,
                     (int)status);
 }
