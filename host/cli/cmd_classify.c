@@ -1,8 +1,10 @@
 /* clipcu classify: which classes fit each picture best. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/html.h"
 #include "cli/report.h"
 #include "cli/runner.h"
 #include "cli/session.h"
@@ -11,6 +13,7 @@
 #include "stream/sink.h"
 
 #define TOP_MAX 1024 /* clipcu_rank's */
+#define PATH_BYTES 512
 
 #define HELP_HINT "; see clipcu classify --help"
 
@@ -22,6 +25,8 @@ typedef struct classifier {
     ccu_buffer     buffer;
     clipcu_match  *matches; /* (batch_max, top) */
     ccu_score     *scores;  /* (top) */
+    ccu_page      *page;    /* NULL: not wanted */
+    ccu_page_score shown[CCU_CARD_SCORES_MAX];
 } classifier;
 
 static int check_arguments(const ccu_arguments *arguments) {
@@ -60,7 +65,8 @@ static int open_classes(const ccu_arguments *arguments, classifier *c) {
     } else {
         status = ccu_session_vocabulary(arguments, &vocabulary);
     }
-    if (status == CCU_EXIT_OK && ccu_output_check(arguments->output, &error) != CLIPCU_OK) {
+    if (status == CCU_EXIT_OK && (ccu_output_check(arguments->output, &error) != CLIPCU_OK ||
+                                  ccu_page_check(arguments->html, &error) != CLIPCU_OK)) {
         ccu_report("%s", error.text);
         status = CCU_EXIT_FATAL;
     }
@@ -84,9 +90,22 @@ static void open_sink(const ccu_arguments *arguments, classifier *c) {
     }
 }
 
+static clipcu_status open_page(const ccu_arguments *arguments, classifier *c, clipcu_error *error) {
+    const clipcu_info info = clipcu_engine_info(c->engine);
+    const int         K    = (int)clipcu_bank_count(c->bank);
+    char              what[PATH_BYTES];
+    if (arguments->bank != NULL) {
+        (void)snprintf(what, sizeof what, "%d classes of %s", K, arguments->bank); /* may be cut */
+    } else {
+        (void)snprintf(what, sizeof what, "%d classes, templates %s", K, arguments->templates);
+    }
+    return ccu_html_open(arguments, &info, CCU_PAGE_CLASSIFY, what, &c->page, error);
+}
+
 static clipcu_status open_results(const ccu_arguments *arguments, classifier *c,
                                   clipcu_error *error) {
-    const clipcu_status status = ccu_output_open(arguments->output, &c->output, error);
+    clipcu_status status = ccu_output_open(arguments->output, &c->output, error);
+    if (status == CLIPCU_OK) { status = open_page(arguments, c, error); }
     if (status != CLIPCU_OK) { return status; }
     open_sink(arguments, c);
     const size_t batch_max = (size_t)clipcu_engine_info(c->engine).batch_max;
@@ -109,6 +128,20 @@ static void name_matches(const classifier *c, const clipcu_match *matches) {
     }
 }
 
+/* The result of one picture, whose scores are named, as a card. */
+static clipcu_status add_card(classifier *c, const ccu_batch *batch, const ccu_result *result,
+                              int32_t row, clipcu_error *error) {
+    ccu_page_item item = { .path = result->path, .error = result->error, .scores = c->shown };
+    while (item.count < result->count && item.count < CCU_CARD_SCORES_MAX) {
+        const ccu_score *score   = &c->scores[item.count];
+        c->shown[item.count++] = (ccu_page_score){ .label  = score->label,
+                                                   .value  = score->probability,
+                                                   .cosine = score->cosine };
+    }
+    if (row >= 0) { item.pixels = batch->pixels + (size_t)row * batch->options.image_bytes; }
+    return ccu_page_add(c->page, &item, error);
+}
+
 static clipcu_status take(void *context, const ccu_batch *batch, const float *embeddings,
                           clipcu_error *error) {
     classifier   *c      = context;
@@ -129,6 +162,8 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
             result.count = top;
         }
         ccu_sink_add(&c->sink, &result, &c->buffer);
+        status = c->page == NULL ? CLIPCU_OK : add_card(c, batch, &result, item->row, error);
+        if (status != CLIPCU_OK) { return status; }
     }
     status = ccu_buffer_status(&c->buffer, error);
     if (status != CLIPCU_OK) { return status; }
@@ -139,6 +174,11 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
 static int close_results(classifier *c, int exit_status) {
     clipcu_error error    = { .code = CLIPCU_OK };
     const bool   complete = exit_status == CCU_EXIT_OK || exit_status == CCU_EXIT_INPUTS;
+    if (ccu_page_close(c->page, complete, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        exit_status = CCU_EXIT_FATAL;
+        error       = (clipcu_error){ .code = CLIPCU_OK };
+    }
     if (ccu_output_close(&c->output, complete, &error) != CLIPCU_OK) {
         return ccu_runner_fatal(&error, &c->output);
     }

@@ -1,4 +1,4 @@
-/* Texts as JSON, CSV and terminal output; see escape.h. */
+/* Texts as JSON, CSV, HTML and terminal output; see escape.h. */
 #include "stream/escape.h"
 
 #include <math.h>
@@ -54,14 +54,14 @@ void ccu_escape_json(ccu_buffer *buffer, const char *text) {
     ccu_buffer_text(buffer, "\"");
 }
 
-static void escape_base64(ccu_buffer *buffer, const char *text) {
+void ccu_escape_base64(ccu_buffer *buffer, const void *bytes, size_t count) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const size_t      bytes    = strlen(text);
-    for (size_t at = 0; at < bytes; at += 3) {
-        const size_t left  = bytes - at;
-        uint32_t     three = (uint32_t)(unsigned char)text[at] << 16;
-        if (left > 1) { three |= (uint32_t)(unsigned char)text[at + 1] << 8; }
-        if (left > 2) { three |= (uint32_t)(unsigned char)text[at + 2]; }
+    const uint8_t    *from     = bytes;
+    for (size_t at = 0; at < count; at += 3) {
+        const size_t left  = count - at;
+        uint32_t     three = (uint32_t)from[at] << 16;
+        if (left > 1) { three |= (uint32_t)from[at + 1] << 8; }
+        if (left > 2) { three |= (uint32_t)from[at + 2]; }
         const char four[4] = { digits[three >> 18], digits[(three >> 12) & 63],
                                left > 1 ? digits[(three >> 6) & 63] : '=',
                                left > 2 ? digits[three & 63] : '=' };
@@ -74,7 +74,7 @@ void ccu_escape_json_path(ccu_buffer *buffer, const char *key, const char *text)
     ccu_escape_json(buffer, text);
     if (!ccu_utf8_valid(text)) {
         ccu_buffer_format(buffer, ",\"%s_base64\":\"", key);
-        escape_base64(buffer, text);
+        ccu_escape_base64(buffer, text, strlen(text));
         ccu_buffer_text(buffer, "\"");
     }
 }
@@ -117,6 +117,26 @@ void ccu_escape_plain(ccu_buffer *buffer, const char *text) {
             ccu_buffer_format(buffer, "\\x%02x", (unsigned)code);
         } else {
             ccu_buffer_format(buffer, "\\u%04x", (unsigned)code);
+        }
+    }
+}
+
+void ccu_escape_html(ccu_buffer *buffer, const char *text) {
+    int32_t code = 0;
+    for (size_t used; (used = next_code(text, &code)) > 0; text += used) {
+        switch (code) {
+        case '&': ccu_buffer_text(buffer, "&amp;"); break;
+        case '<': ccu_buffer_text(buffer, "&lt;"); break;
+        case '>': ccu_buffer_text(buffer, "&gt;"); break;
+        case '"': ccu_buffer_text(buffer, "&quot;"); break;
+        case '\'': ccu_buffer_text(buffer, "&#39;"); break;
+        case -1: ccu_buffer_text(buffer, "\xef\xbf\xbd"); break; /* U+FFFD */
+        default:
+            if (disturbs(code)) {
+                ccu_buffer_format(buffer, code < 0x80 ? "\\x%02x" : "\\u%04x", (unsigned)code);
+            } else {
+                ccu_buffer_add(buffer, text, used);
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ for command in eval learn bench; do
 done
 ppm red.ppm 377 000 000
 : >shard.tar
-for option in "--prompt x" --resume "--html x"; do
+for option in "--prompt x" --resume; do
     # shellcheck disable=SC2086
     run classify red.ppm --classes a,b $option
     exits 1 "${option% x}"

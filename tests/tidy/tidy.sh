@@ -69,7 +69,7 @@ check_deps() {
 
 sources=$(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp')
 texts=$(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' '*.sh' '*.awk' '*.py' '*.cmake' '*.in' '*.md' \
-              CMakeLists.txt Makefile run exempt.txt)
+              '*.css' '*.js' '*.html' CMakeLists.txt Makefile run exempt.txt)
 pages=$(files '*.md')
 found=$({
     on "$sources" c.awk
