@@ -61,7 +61,7 @@ function filter() {
     for (const group of all(".group")) { group.hidden = !find(".card:not([hidden])", group); }
     const which = truth === null ? "" : ` that are ${truth}`;
     find("#count").textContent = `${shown} of ${cards.length} shown${which}`;
-    find("#reset").hidden = shown === cards.length;
+    find("#show-all").hidden = shown === cards.length;
 }
 
 function sort() {
