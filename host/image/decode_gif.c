@@ -3,6 +3,7 @@
  * Pillow's result: transparent pixels show the colour that their index has in the palette, pixels
  * outside the frame that of the transparent index, else of index 0; a frame that reaches over the
  * screen makes the picture larger. giflib calls malloc itself, for palettes and its own state. */
+#include <errno.h>
 #include <string.h>
 
 #include <gif_lib.h>
@@ -45,11 +46,11 @@ static int on_read(GifFileType *file, GifByteType *out, int count) {
     return count;
 }
 
-/* After giflib failed with `code`. */
+/* After giflib failed with `code`, which seldom tells that there was no memory; errno does. */
 static clipcu_status fail_giflib(const gif *g, int code) {
     const char *name = g->source->name;
     const char *text = GifErrorString(code);
-    if (code == D_GIF_ERR_NOT_ENOUGH_MEM) {
+    if (code == D_GIF_ERR_NOT_ENOUGH_MEM || errno == ENOMEM) {
         return ccu_fail(g->error, CLIPCU_ERR_NOMEM, "%s: no memory to decode GIF", name);
     }
     if (g->ran_out || code == D_GIF_ERR_EOF_TOO_SOON) {
@@ -150,6 +151,7 @@ static clipcu_status read_frame(gif *g) {
 
 static clipcu_status run(gif *g) {
     int code = 0;
+    errno    = 0; /* for fail_giflib */
     g->file  = DGifOpen(g, on_read, &code);
     if (g->file == NULL) { return fail_giflib(g, code); }
     clipcu_status status = read_prologue(g);

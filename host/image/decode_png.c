@@ -17,6 +17,16 @@
 
 #define DEFLATE_RATIO_MAX 1032 /* deflate cannot shrink data further */
 
+#define BLOCK_HEAD_BYTES 64 /* keeps what stands behind it aligned as ccu_alloc gives it */
+
+/* What libpng asked for is one list, and png_destroy_read_struct is never called: out of memory in
+ * png_set_PLTE, libpng (1.6.39) leaves a pointer to a palette that it had freed already, and would
+ * free it again. */
+typedef struct block {
+    struct block  *next;
+    struct block **from; /* the pointer that points here */
+} block;
+
 typedef struct png {
     png_struct       *read;
     png_info         *info;
@@ -28,6 +38,7 @@ typedef struct png {
     size_t            at;      /* next byte of the source */
     bool              ran_out; /* libpng asked for more bytes than there are */
     bool              no_memory;
+    block            *blocks; /* of libpng, owned */
 } png;
 
 static clipcu_status fail_truncated(png *p) {
@@ -57,15 +68,27 @@ static void on_warning(png_struct *read, const char *text) {
 }
 
 static void *on_alloc(png_struct *read, png_alloc_size_t bytes) {
-    png  *p      = png_get_mem_ptr(read);
-    void *memory = ccu_alloc(bytes);
-    if (memory == NULL) { p->no_memory = true; }
-    return memory;
+    png   *p    = png_get_mem_ptr(read);
+    block *head = bytes > SIZE_MAX - BLOCK_HEAD_BYTES ? NULL : ccu_alloc(BLOCK_HEAD_BYTES + bytes);
+    if (head == NULL) {
+        p->no_memory = true;
+        return NULL;
+    }
+    *head = (block){ .next = p->blocks, .from = &p->blocks };
+    if (head->next != NULL) { head->next->from = &head->next; }
+    p->blocks = head;
+    return (uint8_t *)head + BLOCK_HEAD_BYTES;
+}
+
+static void free_block(block *head) {
+    *head->from = head->next;
+    if (head->next != NULL) { head->next->from = head->from; }
+    ccu_free(head);
 }
 
 static void on_free(png_struct *read, void *memory) {
     (void)read;
-    ccu_free(memory);
+    if (memory != NULL) { free_block((block *)(void *)((uint8_t *)memory - BLOCK_HEAD_BYTES)); }
 }
 
 static void on_read(png_struct *read, uint8_t *out, size_t count) {
@@ -172,7 +195,7 @@ clipcu_status ccu_decode_png(const ccu_source *source, ccu_image *out, clipcu_er
     p->error  = error;
     if (setjmp(p->jump) == 0) { p->status = run(p); }
     const clipcu_status status = p->status;
-    png_destroy_read_struct(&p->read, &p->info, NULL); /* harmless if it was never created */
+    while (p->blocks != NULL) { free_block(p->blocks); }
     if (status == CLIPCU_OK) {
         *out     = p->image;
         p->image = (ccu_image){ 0 }; /* ownership moved to the caller */

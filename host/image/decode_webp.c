@@ -4,6 +4,7 @@
  * the first frame of an animation leaves free of the canvas is black. libwebp is asked for RGB
  * where Pillow asks for RGBA: the colours are the same. It calls malloc itself: four bytes a pixel
  * for lossless pictures, some rows for lossy ones. */
+#include <errno.h>
 #include <string.h>
 
 #include <webp/decode.h>
@@ -11,7 +12,9 @@
 
 #include "image/decode.h"
 
+/* The demuxer and some of the decoder do not tell that there was no memory; errno does. */
 static clipcu_status fail_webp(const ccu_source *source, VP8StatusCode code, clipcu_error *error) {
+    if (errno == ENOMEM) { code = VP8_STATUS_OUT_OF_MEMORY; }
     switch (code) {
     case VP8_STATUS_OUT_OF_MEMORY:
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory to decode WebP", source->name);
@@ -57,6 +60,7 @@ static clipcu_status run(const ccu_source *source, const WebPDemuxer *demux, ccu
                          clipcu_error *error) {
     WebPIterator frame;
     if (WebPDemuxGetFrame(demux, 1, &frame) == 0) {
+        if (errno == ENOMEM) { return fail_webp(source, VP8_STATUS_OUT_OF_MEMORY, error); }
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: a WebP without a picture", source->name);
     }
     clipcu_status status = ccu_image_alloc(source, WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH),
@@ -70,6 +74,7 @@ static clipcu_status run(const ccu_source *source, const WebPDemuxer *demux, ccu
 clipcu_status ccu_decode_webp(const ccu_source *source, ccu_image *out, clipcu_error *error) {
     const WebPData data  = { .bytes = source->bytes, .size = source->count };
     WebPDemuxState state = WEBP_DEMUX_PARSE_ERROR;
+    errno                = 0; /* for fail_webp */
     WebPDemuxer   *demux = WebPDemuxPartial(&data, &state);
     ccu_image      image = { 0 };
     clipcu_status  status;

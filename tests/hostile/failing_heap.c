@@ -28,8 +28,10 @@ void *REAL(memalign)(size_t align, size_t bytes);
 void  REAL(free)(void *memory);
 
 /* They end the process when an allocation of theirs fails: OpenMP by itself, oneDNN by using the
- * NULL that it got, or by an exception, which C cannot catch; README.md says so. */
-static const char *const excused[] = { "libgomp", "libomp", "libdnnl", "libstdc++", "libc++" };
+ * NULL that it got, or by an exception, which C cannot catch; libwebp 1.2.4 frees what it never
+ * had. README.md says so. */
+static const char *const excused[] = { "libgomp", "libomp",    "libdnnl",
+                                       "libstdc++", "libc++", "libwebp.so" };
 static const char *const libc[]    = { "libc.so" };
 #define RANGES_MAX 16
 

@@ -21,7 +21,8 @@ typedef struct sweep {
 /* Runs the work with every allocation failing in turn, once alone and once with all that follow,
  * and without failure in between. Fails the running cmocka test if a status is not NOMEM, if a
  * message is missing, if anything is left allocated, or if the work does not succeed afterwards.
- * Where there are more than $CLIPCU_SWEEP_MAX (50) allocations, that many are chosen, evenly. */
+ * Where there are more than $CLIPCU_SWEEP_MAX allocations (50; 6 with the address sanitizer), that
+ * many are chosen, evenly. */
 void sweep_run(const sweep *s, heap_who who);
 
 /* What sweep_run would say of the work, as text; "" if nothing is wrong. Fails no test. */
