@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/hits.h"
+#include "cli/html.h"
 #include "cli/report.h"
 #include "cli/row_names.h"
 #include "cli/runner.h"
@@ -31,6 +32,8 @@ typedef struct searcher {
     clipcu_hit          *hits;  /* (CCU_TEXT_CHUNK, top) */
     char               **names; /* (CCU_TEXT_CHUNK, top) */
     int64_t              failed; /* queries */
+    ccu_page            *page;   /* NULL: not wanted */
+    uint8_t             *pixels; /* (S, S, 3) of a hit, for the page; NULL: no thumbnails */
 } searcher;
 
 /* The embeddings are mapped: if somebody cuts the file short while it is read, touching what is
@@ -96,7 +99,8 @@ static int open_vectors(searcher *s) {
         ccu_report("%s", error.text);
         return status == CLIPCU_ERR_NOMEM ? CCU_EXIT_FATAL : CCU_EXIT_USAGE;
     }
-    if (ccu_output_check(s->arguments->output, &error) != CLIPCU_OK) {
+    if (ccu_output_check(s->arguments->output, &error) != CLIPCU_OK ||
+        ccu_page_check(s->arguments->html, &error) != CLIPCU_OK) {
         ccu_report("%s", error.text);
         return CCU_EXIT_FATAL;
     }
@@ -127,10 +131,23 @@ static int check_model(const searcher *s) {
     return CCU_EXIT_OK;
 }
 
+/* The page, and memory for its thumbnails where the model can load pictures. */
+static clipcu_status open_page(searcher *s, clipcu_error *error) {
+    const clipcu_info   info   = clipcu_engine_info(s->engine);
+    const size_t        side   = (size_t)info.image_size;
+    const clipcu_status status = ccu_html_open(s->arguments, &info, CCU_PAGE_SEARCH, s->path,
+                                               &s->page, error);
+    if (status != CLIPCU_OK || s->page == NULL || info.has_image == 0) { return status; }
+    s->pixels = ccu_alloc(side * side * 3);
+    if (s->pixels == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a picture"); }
+    return CLIPCU_OK;
+}
+
 static clipcu_status open_results(searcher *s, clipcu_error *error) {
     ccu_sink      look   = { .format = CCU_FORMAT_TABLE };
     const int64_t rows   = clipcu_index_count(s->index);
     clipcu_status status = ccu_output_open(s->arguments->output, &s->output, error);
+    if (status == CLIPCU_OK) { status = open_page(s, error); }
     if (status != CLIPCU_OK) { return status; }
     ccu_terminal_look(&s->output, &look);
     s->sink  = (ccu_hits_sink){ .format = (ccu_format)s->arguments->format, .colour = look.colour };
@@ -169,6 +186,33 @@ static clipcu_status load_picture(searcher *s, clipcu_error *error) {
     return status;
 }
 
+/* The hits of one query as cards. A hit whose picture is no longer there has no thumbnail. */
+static clipcu_status show(searcher *s, const ccu_hits *result, clipcu_error *error) {
+    clipcu_status status = CLIPCU_OK;
+    for (int32_t k = 0; k < result->count && status == CLIPCU_OK; k++) {
+        const clipcu_hit *hit = &result->hits[k];
+        char              row[32];
+        if (hit->row < 0) { break; }
+        (void)snprintf(row, sizeof row, "row %lld", (long long)hit->row);
+        const ccu_page_score score = { .value = hit->cosine, .cosine = hit->cosine };
+        ccu_page_item        item  = { .path   = result->names[k] != NULL ? result->names[k] : row,
+                                       .group  = result->query,
+                                       .scores = &score,
+                                       .count  = 1 };
+        if (s->pixels != NULL && result->names[k] != NULL && ccu_page_has_room(s->page) &&
+            strcmp(result->key, "path") == 0 &&
+            clipcu_load_image(s->engine, item.path, s->pixels, NULL) == CLIPCU_OK) {
+            item.pixels = s->pixels;
+        }
+        status = ccu_page_add(s->page, &item, error);
+    }
+    if (result->error != NULL) {
+        status = ccu_page_add(
+            s->page, &(ccu_page_item){ .path = result->query, .error = result->error }, error);
+    }
+    return status;
+}
+
 /* Searches for the queries of the chunk and writes what was found. */
 static clipcu_status answer(searcher *s, clipcu_error *error) {
     const ccu_text_chunk *c      = s->queries;
@@ -195,6 +239,7 @@ static clipcu_status answer(searcher *s, clipcu_error *error) {
             at += (size_t)s->top;
         }
         ccu_hits_add(&s->sink, &result, &s->buffer);
+        if (s->page != NULL) { status = show(s, &result, error); }
     }
     ccu_row_names_free(s->names, found);
     if (status == CLIPCU_OK) { status = ccu_buffer_status(&s->buffer, error); }
@@ -248,6 +293,11 @@ static int run(searcher *s, ccu_interrupt *interrupt) {
 static int close_results(searcher *s, int exit_status) {
     clipcu_error error    = { .code = CLIPCU_OK };
     const bool   complete = exit_status == CCU_EXIT_OK || exit_status == CCU_EXIT_INPUTS;
+    if (ccu_page_close(s->page, complete, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        exit_status = CCU_EXIT_FATAL;
+        error       = (clipcu_error){ .code = CLIPCU_OK };
+    }
     if (ccu_output_close(&s->output, complete, &error) != CLIPCU_OK) {
         return ccu_runner_fatal(&error, &s->output);
     }
@@ -275,6 +325,7 @@ int ccu_cmd_search(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
     ccu_buffer_free(&s.buffer);
     ccu_free((void *)s.names);
     ccu_free(s.hits);
+    ccu_free(s.pixels);
     ccu_row_names_close(&s.row_names);
     clipcu_index_close(s.index);
     clipcu_close(s.engine);

@@ -117,10 +117,12 @@ const ccu_option ccu_option_table[] = {
       "the bank to write" },
     { "resume", 0, CCU_OPTION_REFUSED, NULL, 0, 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED, NULL,
       NULL },
-    { "html", 0, CCU_OPTION_TEXT, "FILE", AT(html), 0, 0, NULL, NULL, CCU_CLASSIFY, RESULTS,
+    { "html", 0, CCU_OPTION_TEXT, "FILE", AT(html), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_SEARCH,
+      RESULTS,
       "also write a page of the results, with a thumbnail of each picture: one file, no network" },
-    { "html-max", 0, CCU_OPTION_NUMBER, "N", AT(html_max), 0, 1000000, NULL, "2000", CCU_CLASSIFY,
-      RESULTS, "pictures that the page shows; further ones are only counted" },
+    { "html-max", 0, CCU_OPTION_NUMBER, "N", AT(html_max), 0, 1000000, NULL, "2000",
+      CCU_CLASSIFY | CCU_SEARCH, RESULTS,
+      "pictures that the page shows; further ones are only counted" },
 
     { "model", 0, CCU_OPTION_TEXT, "DIR", AT(model), 0, 0, NULL, NULL, CCU_ALL, MODEL,
       "a model as Hugging Face or open_clip lay it out [default: $CLIPCU_MODEL, else the demo "

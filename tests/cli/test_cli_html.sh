@@ -22,6 +22,11 @@ report $? "labels and paths stay text"
 run classify red.ppm green.ppm --labels labels.txt --html page1.html --html-max 1
 grep -q 'This page shows 1 of 2' page1.html
 report $? "--html-max"
+run embed red.ppm green.ppm -o vectors
+run search vectors --query "<b>red" --html search.html
+exits 0 "a page of a search"
+test "$(grep -c 'data:image/jpeg' search.html)" -eq 2 && grep -q '<h2>&lt;b&gt;red</h2>' search.html
+report $? "a search: the query, and a thumbnail per hit"
 run classify red.ppm --labels labels.txt --html no/such/page.html
 exits 3 "a folder that is not there"
 run classify red.ppm --labels labels.txt --html -
