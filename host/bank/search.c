@@ -16,14 +16,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
-#if defined(__AVX__)
-#include <immintrin.h>
-#endif
 
 #include "bank/index.h"
+#include "bank/row_lanes.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "ops/lanes.h"
 
 #define TOP_MAX 1024
 #define THREADS_MAX 1024
@@ -31,6 +28,7 @@
 #define CHUNK_BYTES ((size_t)4 << 20) /* between two looks at whether the file has changed */
 #define BLOCK_BYTES ((size_t)64 << 10)
 #define ROWS 4 /* read at once: hides the latency of one chain of sums */
+#define AHEAD ((size_t)16 << 10) /* bytes prefetched: 1.2 to 1.7 times as fast, on a busy Zen 3 */
 #define TILE_ROWS 3
 #define TILE_QUERIES 4 /* 12 sums, 3 rows and a query: the 16 registers of AVX2 */
 
@@ -42,6 +40,7 @@
 typedef struct worker {
     clipcu_hit *lists;   /* (Q, top), best first */
     int32_t    *counts;  /* (Q) hits in each list */
+    float      *least;   /* (Q) below it a row does not get into the list */
     float      *wide;    /* (block_rows, stride) */
     float      *inverse; /* (block_rows) see inverse_length */
 } worker;
@@ -75,49 +74,6 @@ static void offer(clipcu_hit *list, int32_t *count, int32_t top, clipcu_hit hit)
 
 /* ---- One row and one query ------------------------------------------------------------------ */
 
-/* sum + x * y, rounded once where the machine can. Said outright: left to the compiler, some loops
- * were fused and others not, and the last bits depended on the number of queries. */
-static inline ccu_lanes add_product(ccu_lanes sum, ccu_lanes x, ccu_lanes y) {
-#if defined(__AVX512F__)
-    return (ccu_lanes)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)sum);
-#elif defined(__AVX__) && defined(__FMA__)
-    return (ccu_lanes)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)sum);
-#else
-    return sum + x * y;
-#endif
-}
-
-static inline ccu_lanes from_f16(ccu_lanes_u16 bits) {
-    const ccu_lanes_u32 wide      = __builtin_convertvector(bits, ccu_lanes_u32);
-    const ccu_lanes_u32 magnitude = wide & 0x7fffu;
-    const ccu_lanes_u32 special   = (ccu_lanes_u32)(magnitude > 0x7bffu) & 0x7f800000u;
-    /* the exponent moves from bias 15 to 127: exact, also for what is subnormal in f16 */
-    const ccu_lanes value = (ccu_lanes)(magnitude << 13) * 0x1p112f;
-    return (ccu_lanes)((ccu_lanes_u32)value | special | (wide & 0x8000u) << 16);
-}
-
-/* count numbers of a row from column k on, zeros behind them. dtype is a constant where this is
- * expanded. The row may lie at any address. */
-static inline __attribute__((always_inline)) ccu_lanes load(const uint8_t *row, int32_t k,
-                                                            int32_t count, ccu_dtype dtype) {
-    if (dtype == CCU_F32) {
-        ccu_lanes v = { 0 };
-        if (count == CCU_LANES) {
-            memcpy(&v, row + (size_t)k * sizeof(float), sizeof v); /* one load */
-        } else {
-            memcpy(&v, row + (size_t)k * sizeof(float), (size_t)count * sizeof(float));
-        }
-        return v;
-    }
-    ccu_lanes_u16 bits = { 0 };
-    if (count == CCU_LANES) {
-        memcpy(&bits, row + (size_t)k * sizeof(uint16_t), sizeof bits);
-    } else {
-        memcpy(&bits, row + (size_t)k * sizeof(uint16_t), (size_t)count * sizeof(uint16_t));
-    }
-    return dtype == CCU_F16 ? from_f16(bits) : ccu_lanes_from_bf16(bits);
-}
-
 /* 1 / length of a row. 0: to be computed in double. NaN: the row has no direction. */
 static inline float inverse_length(float square) {
     if (square >= SQUARE_MIN && square <= SQUARE_MAX) { return 1.0f / sqrtf(square); }
@@ -131,14 +87,15 @@ static float careful_cosine(const scan *s, int64_t row, const float *query) {
     double         square = 0.0;
     for (int32_t k = 0; k < s->index->E; k++) {
         float x[CCU_LANES];
-        ccu_lanes_store(x, load(at, k, 1, s->index->dtype));
+        ccu_lanes_store(x, ccu_row_load(at, k, 1, s->index->dtype));
         dot += (double)x[0] * (double)query[k];
         square += (double)x[0] * (double)x[0];
     }
     return square > 0.0 && square < (double)INFINITY ? (float)(dot / sqrt(square)) : NAN;
 }
 
-static void consider(const scan *s, worker *w, int32_t q, int64_t row, float dot, float inverse) {
+/* A row that may belong into a list. */
+static void add_row(const scan *s, worker *w, int32_t q, int64_t row, float dot, float inverse) {
     clipcu_hit *list   = w->lists + (size_t)q * (size_t)s->top;
     float       cosine = dot * inverse;
     if (inverse == 0.0f) {
@@ -147,38 +104,54 @@ static void consider(const scan *s, worker *w, int32_t q, int64_t row, float dot
     if (!(cosine == cosine)) { return; }
     cosine = cosine > 1.0f ? 1.0f : cosine < -1.0f ? -1.0f : cosine;
     offer(list, &w->counts[q], s->top, (clipcu_hit){ .row = row, .cosine = cosine });
+    if (w->counts[q] == s->top) { w->least[q] = list[s->top - 1].cosine; }
+}
+
+/* Nearly all rows end at the first line. */
+static inline void consider(const scan *s, worker *w, int32_t q, int64_t row, float dot,
+                            float inverse) {
+    if (inverse > 0.0f && dot * inverse < w->least[q]) { return; }
+    add_row(s, w, q, row, dot, inverse);
 }
 
 /* ---- Few queries: rows where they lie ------------------------------------------------------- */
 
-/* R rows, one query. R and dtype are constants where this is expanded. */
+/* Rows first .. first + R - 1 and one query. R and dtype are constants where this is expanded. */
 static inline __attribute__((always_inline)) void few_rows(const scan *s, worker *w, int32_t q,
                                                            int64_t first, int32_t R,
                                                            ccu_dtype dtype) {
     const uint8_t *row   = s->index->data + (size_t)first * s->row_bytes; /* (R, E) */
     const float   *query = s->queries + (size_t)q * (size_t)s->stride;    /* (stride) */
     const int32_t  E     = s->index->E;
-    ccu_lanes      dot[ROWS] = { { 0 } }, square[ROWS] = { { 0 } };
-    int32_t        k = 0;
+    ccu_lanes      dot[ROWS], square[ROWS];
+    float          dots[ROWS], squares[ROWS];
+#pragma GCC unroll 4
+    for (int32_t r = 0; r < ROWS; r++) { dot[r] = square[r] = ccu_lanes_set(0.0f); }
+    int32_t k = 0;
     for (; k + CCU_LANES <= E; k += CCU_LANES) {
         const ccu_lanes y = ccu_lanes_load(query + k);
+#pragma GCC unroll 4
         for (int32_t r = 0; r < R; r++) {
-            const ccu_lanes x = load(row + (size_t)r * s->row_bytes, k, CCU_LANES, dtype);
-            dot[r]    = add_product(dot[r], x, y);
-            square[r] = add_product(square[r], x, x);
+            const uint8_t  *at = row + (size_t)r * s->row_bytes;
+            const ccu_lanes x  = ccu_row_load(at, k, CCU_LANES, dtype);
+            __builtin_prefetch(at + (size_t)k * ccu_dtype_bytes(dtype) + AHEAD);
+            dot[r]    = ccu_row_add_product(dot[r], x, y);
+            square[r] = ccu_row_add_product(square[r], x, x);
         }
     }
     if (k < E) {
         const ccu_lanes y = ccu_lanes_load(query + k);
+#pragma GCC unroll 4
         for (int32_t r = 0; r < R; r++) {
-            const ccu_lanes x = load(row + (size_t)r * s->row_bytes, k, E - k, dtype);
-            dot[r]    = add_product(dot[r], x, y);
-            square[r] = add_product(square[r], x, x);
+            const ccu_lanes x = ccu_row_load(row + (size_t)r * s->row_bytes, k, E - k, dtype);
+            dot[r]    = ccu_row_add_product(dot[r], x, y);
+            square[r] = ccu_row_add_product(square[r], x, x);
         }
     }
+    ccu_row_sum_four(dot, dots);
+    ccu_row_sum_four(square, squares);
     for (int32_t r = 0; r < R; r++) {
-        consider(s, w, q, first + r, ccu_lanes_sum(dot[r]),
-                 inverse_length(ccu_lanes_sum(square[r])));
+        consider(s, w, q, first + r, dots[r], inverse_length(squares[r]));
     }
 }
 
@@ -203,14 +176,15 @@ static inline __attribute__((always_inline)) void widen(const scan *s, worker *w
         ccu_lanes      square = { 0 };
         int32_t        k      = 0;
         for (; k + CCU_LANES <= E; k += CCU_LANES) {
-            const ccu_lanes x = load(row, k, CCU_LANES, dtype);
+            const ccu_lanes x = ccu_row_load(row, k, CCU_LANES, dtype);
+            __builtin_prefetch(row + (size_t)k * ccu_dtype_bytes(dtype) + AHEAD);
             ccu_lanes_store(wide + k, x);
-            square = add_product(square, x, x);
+            square = ccu_row_add_product(square, x, x);
         }
         if (k < E) {
-            const ccu_lanes x = load(row, k, E - k, dtype);
+            const ccu_lanes x = ccu_row_load(row, k, E - k, dtype);
             ccu_lanes_store(wide + k, x);
-            square = add_product(square, x, x);
+            square = ccu_row_add_product(square, x, x);
         }
         w->inverse[r] = inverse_length(ccu_lanes_sum(square));
     }
@@ -223,18 +197,31 @@ static inline __attribute__((always_inline)) void tile(const scan *s, worker *w,
     const size_t stride = (size_t)s->stride;
     const float *x      = w->wide + (size_t)r0 * stride;    /* (R, stride) */
     const float *y      = s->queries + (size_t)q0 * stride; /* (Q, stride) */
-    ccu_lanes    sum[TILE_ROWS][TILE_QUERIES] = { { { 0 } } };
+    ccu_lanes    sum[TILE_ROWS][TILE_QUERIES];
+    float        dots[TILE_QUERIES];
+#pragma GCC unroll 3
+    for (int32_t r = 0; r < TILE_ROWS; r++) {
+#pragma GCC unroll 4
+        for (int32_t q = 0; q < TILE_QUERIES; q++) { sum[r][q] = ccu_lanes_set(0.0f); }
+    }
     for (size_t k = 0; k < stride; k += CCU_LANES) {
         ccu_lanes part[TILE_ROWS];
+#pragma GCC unroll 3
         for (int32_t r = 0; r < R; r++) { part[r] = ccu_lanes_load(x + (size_t)r * stride + k); }
+#pragma GCC unroll 4
         for (int32_t q = 0; q < Q; q++) {
             const ccu_lanes query = ccu_lanes_load(y + (size_t)q * stride + k);
-            for (int32_t r = 0; r < R; r++) { sum[r][q] = add_product(sum[r][q], part[r], query); }
+#pragma GCC unroll 3
+            for (int32_t r = 0; r < R; r++) {
+                sum[r][q] = ccu_row_add_product(sum[r][q], part[r], query);
+            }
         }
     }
+#pragma GCC unroll 3
     for (int32_t r = 0; r < R; r++) {
+        ccu_row_sum_four(sum[r], dots);
         for (int32_t q = 0; q < Q; q++) {
-            consider(s, w, q0 + q, first + r0 + r, ccu_lanes_sum(sum[r][q]), w->inverse[r0 + r]);
+            consider(s, w, q0 + q, first + r0 + r, dots[q], w->inverse[r0 + r]);
         }
     }
 }
@@ -320,6 +307,7 @@ static void free_workers(scan *s) {
     for (int32_t t = 0; s->workers != NULL && t < s->threads; t++) {
         ccu_free(s->workers[t].lists);
         ccu_free(s->workers[t].counts);
+        ccu_free(s->workers[t].least);
         ccu_free(s->workers[t].wide);
         ccu_free(s->workers[t].inverse);
     }
@@ -334,9 +322,11 @@ static bool open_workers(scan *s, int32_t Q) {
         const size_t rows = (size_t)s->block_rows;
         w->lists   = ccu_alloc_zeroed((size_t)Q * (size_t)s->top, sizeof *w->lists);
         w->counts  = ccu_alloc_zeroed((size_t)Q, sizeof *w->counts);
+        w->least   = ccu_alloc_zeroed((size_t)Q, sizeof *w->least);
         w->wide    = ccu_alloc_zeroed(rows * (size_t)s->stride, sizeof *w->wide);
         w->inverse = ccu_alloc_zeroed(rows, sizeof *w->inverse);
-        if (w->lists == NULL || w->counts == NULL || w->wide == NULL || w->inverse == NULL) {
+        if (w->lists == NULL || w->counts == NULL || w->least == NULL || w->wide == NULL ||
+            w->inverse == NULL) {
             return false;
         }
     }
@@ -348,7 +338,10 @@ static clipcu_status run(scan *s, clipcu_hit *hits, clipcu_error *error) {
     assert(s->Q >= 1 && s->Q <= GROUP);
     atomic_store(&s->next, 0);
     for (int32_t t = 0; t < s->threads; t++) {
-        memset(s->workers[t].counts, 0, (size_t)s->Q * sizeof *s->workers[t].counts);
+        for (int32_t q = 0; q < s->Q; q++) {
+            s->workers[t].counts[q] = 0;
+            s->workers[t].least[q]  = -INFINITY;
+        }
     }
     ccu_parallel_for(s->threads, s->threads, work, s);
     const clipcu_status status = ccu_index_check(s->index, error);
