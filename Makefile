@@ -41,9 +41,10 @@ test: build ## every test; the last line counts them
 # The second build also leaves -march=native out: the code that a portable binary runs.
 test-full: test ## test, every kernel case, then host code under the sanitizers
 	tests/run.sh $(BUILD) $(TEST_JOBS) --build-config full --label-regex emu-full
+	CLIPCU_SWEEP_MAX=1000000 tests/run.sh $(BUILD) $(TEST_JOBS) --tests-regex test_memory_
 	$(call configure,$(BUILD)-asan) -DCLIPCU_SANITIZE=ON -DCLIPCU_NATIVE=OFF $(CMAKE_FLAGS)
 	cmake --build $(BUILD)-asan --parallel $(JOBS)
-	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli'
+	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli|hostile'
 	CLIPCU_RESOURCES_FULL=1 CLIPCU_BUILD=$(BUILD) tests/gpu/test_resources.sh || test $$? = 77
 
 gpu-check: ## on a machine with a GPU: conformance, agreement, sanitizers, times; bench/results/

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "hostile/sweep.h"
 #include "image/image.h"
+#include "page/page.h"
 #include "stream/batch.h"
 #include "stream/npy.h"
 #include "stream/sink.h"
@@ -118,6 +120,7 @@ static void pictures(void **state) {
 typedef struct files {
     st_dir dir;
     char   list[512], output[512], labels[512];
+    off_t  page_bytes; /* 0: not known yet */
 } files;
 
 static int set_up(void **state) {
@@ -250,13 +253,46 @@ static clipcu_status search(void *context, clipcu_error *error) {
     return status;
 }
 
+static clipcu_status write_page(void *context, clipcu_error *error) {
+    static const uint8_t        pixels[8 * 8 * 3] = { 200, 100, 50 };
+    static const ccu_page_score scores[2] = { { "cat", 0.75f, 0.25f }, { "<dog>", 0.25f, 0.125f } };
+    files                      *f         = context;
+    ccu_page                   *page      = NULL;
+    char                        path[600];
+    (void)snprintf(path, sizeof path, "%s.html", f->output);
+    const ccu_page_options options = { .path = path, .kind = CCU_PAGE_CLASSIFY, .model = "m",
+                                       .items_max = 10, .image_size = 8 };
+    clipcu_status          status  = ccu_page_open(&options, &page, error);
+    assert_true((status == CLIPCU_OK) == (page != NULL));
+    if (status != CLIPCU_OK) { return status; }
+    for (int i = 0; i < 3 && status == CLIPCU_OK; i++) {
+        const ccu_page_item item = { .path = "a & b.png", .pixels = pixels, .scores = scores,
+                                     .count = 2, .error = i == 1 ? "no picture" : NULL };
+        status                   = ccu_page_add(page, &item, error);
+    }
+    const clipcu_status closed = ccu_page_close(page, status == CLIPCU_OK, error);
+    struct stat info;
+    if (status == CLIPCU_OK && closed == CLIPCU_OK) { /* whole, thumbnails and all */
+        assert_int_equal(stat(path, &info), 0);
+        if (f->page_bytes == 0) { f->page_bytes = info.st_size; }
+        assert_int_equal(info.st_size, f->page_bytes);
+    }
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s.html.part", f->output);
+    (void)unlink(path); /* what there was of a page that did not end */
+    return status != CLIPCU_OK ? status : closed;
+}
+
 static void results(void **state) {
     const sweep text   = { .name = "results", .work = format_results, .fixture = *state };
     const sweep matrix = { .name = ".npy", .work = write_matrix, .fixture = *state,
                            .may_be_io = true };
+    const sweep page   = { .name = "page", .work = write_page, .fixture = *state,
+                           .may_be_io = true, .may_succeed = true }; /* libjpeg, as above */
     const sweep index  = { .name = "search", .work = search, .fixture = *state };
     sweep_both(&text);
     sweep_run(&matrix, HEAP_ALL);
+    sweep_both(&page);
     sweep_both(&index);
 }
 
