@@ -115,6 +115,9 @@ void ccu_text_weights_lay_out(ccu_text_tower *tower, ccu_backend *be, ccu_plan *
 
 /* ---- Upload --------------------------------------------------------------------------------- */
 
+/* Numbers read and looked at together: 128 KiB, a part of the L2 cache. */
+#define PIECE ((size_t)32768)
+
 /* Where conversions happen: two host buffers of the largest weight's size. */
 typedef struct staging {
     ccu_backend  *be;
@@ -141,11 +144,30 @@ static clipcu_status open_staging(staging *stage, ccu_backend *be, size_t number
     return stage->status;
 }
 
-/* Elements of a tensor as f32; false after the first failure. */
+/* True if none is infinite or NaN. A sum of bits, not an early end: this way it is vectorised. */
+static bool all_finite(const float *numbers, size_t count) {
+    uint32_t others = 0;
+    for (size_t i = 0; i < count; i++) {
+        others += (ccu_f32_bits(numbers[i]) & 0x7fffffffu) >= 0x7f800000u;
+    }
+    return others == 0;
+}
+
+/* Elements of a tensor as f32; false after the first failure. One weight that is no number would
+ * make every embedding NaN. Piece by piece: what was read is still in the cache when it is looked
+ * at. */
 static bool stage_read(staging *stage, const ccu_tensor *tensor, size_t first, size_t count,
                        float *to) {
-    if (stage->status == CLIPCU_OK) {
-        stage->status = ccu_tensor_to_f32(tensor, first, count, to, stage->error);
+    for (size_t done = 0; done < count && stage->status == CLIPCU_OK; done += PIECE) {
+        const size_t length = count - done < PIECE ? count - done : PIECE;
+        stage->status = ccu_tensor_to_f32(tensor, first + done, length, to + done, stage->error);
+        if (stage->status == CLIPCU_OK && !all_finite(to + done, length)) {
+            stage->status = ccu_fail(stage->error, CLIPCU_ERR_FORMAT,
+                                     "%s: tensor %s holds numbers that are infinite or NaN: the "
+                                     "weights are damaged",
+                                     tensor->file == NULL ? "weights" : tensor->file->path,
+                                     tensor->name);
+        }
     }
     return stage->status == CLIPCU_OK;
 }
