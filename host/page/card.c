@@ -16,19 +16,31 @@ static void add_thumbnail(const ccu_buffer *jpeg, ccu_buffer *buffer) {
                       CCU_THUMBNAIL_SIDE, CCU_THUMBNAIL_SIDE);
 }
 
+/* The folders of a path, to be broken at their slashes first. */
+static void add_folders(const char *path, const char *end, ccu_buffer *buffer) {
+    ccu_buffer part = { .data = NULL };
+    while (path < end) {
+        const char *slash = memchr(path, '/', (size_t)(end - path)); /* the last is end - 1 */
+        ccu_buffer_clear(&part);
+        ccu_buffer_add(&part, path, (size_t)(slash + 1 - path));
+        if (part.data != NULL) { ccu_escape_html(buffer, part.data); }
+        ccu_buffer_text(buffer, "<wbr>");
+        path = slash + 1;
+    }
+    buffer->failed = buffer->failed || part.failed;
+    ccu_buffer_free(&part);
+}
+
 /* A picture's path with its folders apart, so that they can stand back; any other text as it is. */
 static void add_path(const ccu_card *card, ccu_buffer *buffer) {
-    const char *path  = card->item->path;
-    const char *slash = card->jpeg != NULL ? strrchr(path, '/') : NULL;
+    const char *path    = card->item->path;
+    const bool  picture = card->kind != CCU_PAGE_SEARCH || card->jpeg != NULL;
+    const char *slash   = picture ? strrchr(path, '/') : NULL;
     ccu_buffer_text(buffer, "<p class=\"path\">");
     if (slash != NULL) {
-        ccu_buffer part = { .data = NULL };
-        ccu_buffer_add(&part, path, (size_t)(slash + 1 - path));
         ccu_buffer_text(buffer, "<span class=\"folder\">");
-        if (part.data != NULL) { ccu_escape_html(buffer, part.data); }
-        ccu_buffer_text(buffer, "</span><wbr>");
-        buffer->failed = buffer->failed || part.failed;
-        ccu_buffer_free(&part);
+        add_folders(path, slash + 1, buffer);
+        ccu_buffer_text(buffer, "</span>");
         path = slash + 1;
     }
     ccu_buffer_text(buffer, "<span class=\"file\">");

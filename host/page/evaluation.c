@@ -11,6 +11,9 @@
 
 #define MATRIX_TABLE_MAX 24
 #define MISTAKES_MAX 20
+/* Percent of colour in a cell: text on the darkest still has a contrast above 4.5. */
+#define TINT_LEAST 10.0
+#define TINT_RANGE 36.0
 
 /* An entry of the matrix beside its diagonal. */
 typedef struct mistake {
@@ -60,11 +63,29 @@ static void add_label_cell(const char *before, const char *label, const char *be
     ccu_buffer_text(buffer, behind);
 }
 
-static void add_matrix_row(const ccu_page_accuracy *a, int32_t row, ccu_buffer *buffer) {
-    int64_t most = 0;
-    for (int32_t c = 0; c < a->K; c++) {
-        if (entry(a, row, c) > most) { most = entry(a, row, c); }
+/* How many pictures of class r were answered. */
+static int64_t row_sum(const ccu_page_accuracy *a, int32_t r) {
+    int64_t sum = 0;
+    for (int32_t c = 0; c < a->K; c++) { sum += entry(a, r, c); }
+    return sum;
+}
+
+/* The largest share that one mistake has of its class: the darkest cell beside the diagonal. */
+static double worst_share(const ccu_page_accuracy *a) {
+    double worst = 0.0;
+    for (int32_t r = 0; r < a->K; r++) {
+        const double sum = (double)row_sum(a, r);
+        for (int32_t c = 0; c < a->K; c++) {
+            const double share = (double)entry(a, r, c) / sum; /* NaN for 0 of 0 */
+            if (c != r && share > worst) { worst = share; }
+        }
     }
+    return worst;
+}
+
+static void add_matrix_row(const ccu_page_accuracy *a, int32_t row, double worst,
+                           ccu_buffer *buffer) {
+    const double sum = (double)row_sum(a, row);
     add_label_cell("<tr><th scope=\"row\"><span>", a->classes[row].label, "</span></th>", buffer);
     for (int32_t c = 0; c < a->K; c++) {
         const int64_t count = entry(a, row, c);
@@ -72,8 +93,9 @@ static void add_matrix_row(const ccu_page_accuracy *a, int32_t row, ccu_buffer *
             ccu_buffer_text(buffer, c == row ? "<td class=\"same\"></td>" : "<td></td>");
             continue;
         }
-        ccu_buffer_format(buffer, "<td class=\"%s\" style=\"--share:%.2f\">",
-                          c == row ? "same" : "other", (double)count / (double)most);
+        const double share = (double)count / (c == row ? sum : sum * worst);
+        ccu_buffer_format(buffer, "<td class=\"%s\" style=\"--tint:%.0f%%\">",
+                          c == row ? "same" : "other", TINT_LEAST + TINT_RANGE * share);
         ccu_markup_count(count, buffer);
         ccu_buffer_text(buffer, "</td>");
     }
@@ -87,16 +109,18 @@ static void add_matrix_table(const ccu_page_accuracy *a, ccu_buffer *buffer) {
         add_label_cell("<th scope=\"col\"><span>", a->classes[c].label, "</span></th>", buffer);
     }
     ccu_buffer_text(buffer, "</tr></thead>\n<tbody>\n");
-    for (int32_t r = 0; r < a->K; r++) { add_matrix_row(a, r, buffer); }
+    const double worst = worst_share(a);
+    for (int32_t r = 0; r < a->K; r++) { add_matrix_row(a, r, worst, buffer); }
     ccu_buffer_text(buffer, "</tbody>\n</table>\n");
 }
 
 /* Row, column and count of what is not 0, for the script. */
 static void add_matrix_data(const ccu_page_accuracy *a, ccu_buffer *buffer) {
     const char *comma = "";
-    ccu_buffer_text(buffer, "<canvas hidden></canvas>\n<noscript>The matrix of so many classes is "
-                            "drawn by a script, which is off. Its largest entries are below."
-                            "</noscript>\n<script type=\"application/json\" id=\"confusion\">[");
+    ccu_buffer_text(buffer, "<canvas hidden></canvas>\n<div id=\"mark\" hidden></div>\n"
+                            "<noscript>The matrix of so many classes is drawn by a script, which "
+                            "is off. Its largest entries are in the table beside it.</noscript>\n"
+                            "<script type=\"application/json\" id=\"confusion\">[");
     for (int32_t r = 0; r < a->K; r++) {
         for (int32_t c = 0; c < a->K; c++) {
             if (entry(a, r, c) == 0) { continue; }
@@ -110,20 +134,23 @@ static void add_matrix_data(const ccu_page_accuracy *a, ccu_buffer *buffer) {
 }
 
 static void add_matrix(const ccu_page_accuracy *a, ccu_buffer *buffer) {
+    const bool table = a->K <= MATRIX_TABLE_MAX;
+    ccu_buffer_format(buffer, "<section class=\"confusion%s\">\n", table ? "" : " drawn");
     ccu_buffer_text(buffer,
-                    "<section class=\"confusion\">\n<h2>What was taken for what</h2>\n"
-                    "<p class=\"hint\">Each row is what pictures show, each column what they were "
-                    "taken for; the diagonal is right.<span class=\"script\"> Point, tap or use "
-                    "the arrow keys; Enter shows the pictures.</span></p>\n"
-                    "<p id=\"readout\" aria-live=\"polite\"></p>\n"
+                    "<h2>What was taken for what</h2>\n<p class=\"hint\" id=\"matrix-hint\">"
+                    "Rows are what pictures show, columns what they were taken for; the diagonal "
+                    "is right. The stronger a colour, the larger the share of the class."
+                    "<span class=\"script\"> Point or tap, or use the arrow keys and "
+                    "Enter.</span></p>\n"
                     "<div class=\"scroll\" id=\"matrix\" tabindex=\"0\" role=\"group\" "
-                    "aria-label=\"Confusion matrix\">\n");
-    if (a->K <= MATRIX_TABLE_MAX) {
+                    "aria-label=\"Confusion matrix\" aria-describedby=\"matrix-hint\">\n");
+    if (table) {
         add_matrix_table(a, buffer);
     } else {
         add_matrix_data(a, buffer);
     }
-    ccu_buffer_text(buffer, "</div>\n</section>\n");
+    ccu_buffer_text(buffer, "</div>\n<p id=\"readout\" class=\"script\" aria-live=\"polite\">"
+                            "</p>\n</section>\n");
 }
 
 /* The largest entries beside the diagonal, ties in the order of the matrix. Returns how many. */
@@ -152,7 +179,7 @@ static void add_mistakes(const ccu_page_accuracy *a, ccu_buffer *buffer) {
                     "aria-label=\"Most frequent mistakes\">\n<table id=\"mistakes\">\n<thead><tr>"
                     "<th scope=\"col\">Is</th><th scope=\"col\">Taken for</th>"
                     "<th scope=\"col\" class=\"number\">Times</th>"
-                    "<th scope=\"col\" class=\"number\">Of the class</th></tr></thead>\n<tbody>\n");
+                    "<th scope=\"col\" class=\"number\">Of class</th></tr></thead>\n<tbody>\n");
     for (int32_t i = 0; i < count; i++) {
         const ccu_page_class *class = &a->classes[mistakes[i].row];
         ccu_buffer_format(buffer, "<tr data-row=\"%d\" data-column=\"%d\">", (int)mistakes[i].row,
@@ -219,12 +246,10 @@ void ccu_markup_accuracy(const ccu_page_accuracy *accuracy, ccu_buffer *buffer) 
     add_tile("Top-5", accuracy->top5, accuracy->pictures, buffer);
     add_mean_tile(accuracy, buffer);
     ccu_buffer_text(buffer, "</dl>\n");
+    ccu_buffer_text(buffer, "<div class=\"columns\">\n");
     if (accuracy->confusion != NULL) {
         add_matrix(accuracy, buffer);
-        ccu_buffer_text(buffer, "<div class=\"columns\">\n");
         add_mistakes(accuracy, buffer);
-    } else {
-        ccu_buffer_text(buffer, "<div class=\"columns\">\n");
     }
     add_classes(accuracy, buffer);
     ccu_buffer_text(buffer, "</div>\n");

@@ -142,8 +142,11 @@ void ccu_markup_errors_foot(const ccu_page_totals *totals, ccu_buffer *buffer) {
 void ccu_markup_cards_head(const ccu_page_options *options, const ccu_page_totals *totals,
                            ccu_buffer *buffer) {
     const int64_t fit = totals->items - totals->errors;
-    ccu_buffer_format(buffer, "<section class=\"pictures\" aria-label=\"%s\">\n",
+    ccu_buffer_format(buffer, "<section id=\"pictures\" tabindex=\"-1\" aria-label=\"%s\">\n",
                       options->kind == CCU_PAGE_SEARCH ? "Hits" : "Pictures");
+    if (options->kind == CCU_PAGE_EVAL && fit > 0) {
+        ccu_buffer_text(buffer, "<h2>The pictures</h2>\n");
+    }
     if (totals->shown > 0) { add_asset(&ccu_asset_controls, buffer); }
     if (totals->shown < fit) {
         ccu_buffer_text(buffer, "<p class=\"notice\">This page shows ");

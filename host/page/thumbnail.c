@@ -15,8 +15,8 @@
 #include "base/memory.h"
 #include "image/resize.h"
 
-/* At 112 pixels a side: 2 to 4 KB for a photo, and what the model saw can still be judged. */
-#define QUALITY 75
+/* At 144 pixels a side: 4 KB for a photo, and what the model saw can still be judged. */
+#define QUALITY 70
 #define CHUNK_BYTES 4096
 
 typedef struct encoder {

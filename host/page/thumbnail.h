@@ -4,7 +4,7 @@
 
 #include "stream/buffer.h"
 
-#define CCU_THUMBNAIL_SIDE 112
+#define CCU_THUMBNAIL_SIDE 144
 
 /* Appends to jpeg a picture of at most CCU_THUMBNAIL_SIDE a side. pixels (S, S, 3). NOMEM. */
 clipcu_status ccu_thumbnail_add(const uint8_t *pixels, int32_t S, ccu_buffer *jpeg,
