@@ -224,11 +224,12 @@ function tableView(data) {
             return cell ? [cell.parentNode.rowIndex - 1, cell.cellIndex - 1] : null;
         },
         mark: (row, column, byKey) => {
-            for (const cell of all(".at", matrix)) { cell.classList.remove("at"); }
-            cellAt(row, column).classList.add("at");
-            cellAt(row, -1).classList.add("at");
-            cellAt(-1, column).classList.add("at");
-            if (byKey) { cellAt(row, column).scrollIntoView({ block: "nearest", inline: "nearest" }); }
+            const cell = cellAt(row, column);
+            for (const old of all(".at", matrix)) { old.classList.remove("at"); }
+            for (const one of [cell, cellAt(row, -1), cellAt(-1, column)]) {
+                one.classList.add("at");
+            }
+            if (byKey) { cell.scrollIntoView({ block: "nearest", inline: "nearest" }); }
         },
         step: (at, down, right) => [within(at[0] + down), within(at[1] + right)],
     };

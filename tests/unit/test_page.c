@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,127 @@ static void large_matrix_is_data(void **state) {
     ccu_free(text);
 }
 
+typedef struct colour {
+    double rgb[3]; /* 0 .. 255 */
+} colour;
+
+/* A colour of the style sheet, in light or in dark. */
+static colour colour_of(const char *name, bool dark) {
+    colour      out;
+    unsigned    rgb[2][3];
+    char        search[40];
+    const char *at = NULL;
+    char       *css = ccu_alloc(ccu_asset_css.count + 1);
+    assert_non_null(css);
+    memcpy(css, ccu_asset_css.bytes, ccu_asset_css.count);
+    css[ccu_asset_css.count] = '\0';
+    (void)snprintf(search, sizeof search, "--%s: light-dark(", name);
+    at = strstr(css, search);
+    assert_non_null(at);
+    assert_int_equal(sscanf(at + strlen(search), "#%2x%2x%2x, #%2x%2x%2x)", &rgb[0][0], &rgb[0][1],
+                            &rgb[0][2], &rgb[1][0], &rgb[1][1], &rgb[1][2]),
+                     6);
+    ccu_free(css);
+    for (int i = 0; i < 3; i++) { out.rgb[i] = (double)rgb[dark ? 1 : 0][i]; }
+    return out;
+}
+
+/* share of front over back, as color-mix and an alpha do it. */
+static colour mix(colour front, colour back, double share) {
+    colour out;
+    for (int i = 0; i < 3; i++) {
+        out.rgb[i] = share * front.rgb[i] + (1.0 - share) * back.rgb[i];
+    }
+    return out;
+}
+
+/* WCAG 2: relative luminance. */
+static double luminance(colour c) {
+    static const double weight[3] = { 0.2126, 0.7152, 0.0722 };
+    double              sum       = 0.0;
+    for (int i = 0; i < 3; i++) {
+        const double v = c.rgb[i] / 255.0;
+        sum += weight[i] * (v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4));
+    }
+    return sum;
+}
+
+static double contrast(colour a, colour b) {
+    const double la = luminance(a);
+    const double lb = luminance(b);
+    return (fmax(la, lb) + 0.05) / (fmin(la, lb) + 0.05);
+}
+
+static void expect_contrast(double least, colour front, const char *name, colour back,
+                            const char *ground, bool dark) {
+    const double ratio = contrast(front, back);
+    if (ratio < least) {
+        fail_msg("%s on %s, %s: contrast %.2f, expected at least %.1f", name, ground,
+                 dark ? "dark" : "light", ratio, least);
+    }
+}
+
+/* Text 4.5, what is needed to operate 3, as WCAG 2 AA has it. */
+static void contrasts(void **state) {
+    (void)state;
+    static const char *const texts[]   = { "text", "quiet", "accent", "wrong", "right" };
+    static const char *const grounds[] = { "ground", "surface", "hover" };
+    const colour             black     = { { 0, 0, 0 } };
+    const colour             white     = { { 255, 255, 255 } };
+    const colour             grey      = { { 119, 119, 119 } };
+    assert_true(fabs(contrast(black, white) - 21.0) < 1e-9);
+    assert_true(fabs(contrast(grey, white) - 4.48) < 0.005); /* known to be just too little */
+    for (int dark = 0; dark < 2; dark++) {
+        const colour surface = colour_of("surface", dark != 0);
+        const colour text    = colour_of("text", dark != 0);
+        for (int g = 0; g < 3; g++) {
+            const colour back = colour_of(grounds[g], dark != 0);
+            for (int t = 0; t < 5; t++) {
+                expect_contrast(4.5, colour_of(texts[t], dark != 0), texts[t], back, grounds[g],
+                                dark != 0);
+            }
+        }
+        /* The darkest cells of the matrix: TINT_LEAST + TINT_RANGE in evaluation.c. */
+        expect_contrast(4.5, text, "text", mix(colour_of("hit", dark != 0), surface, 0.46), "hit",
+                        dark != 0);
+        expect_contrast(4.5, text, "text", mix(colour_of("miss", dark != 0), surface, 0.46), "miss",
+                        dark != 0);
+        expect_contrast(3.0, colour_of("edge", dark != 0), "edge", surface, "surface", dark != 0);
+        expect_contrast(3.0, colour_of("edge", dark != 0), "edge", colour_of("ground", dark != 0),
+                        "ground", dark != 0);
+    }
+}
+
+/* Cells are tinted by their share of the class; folders stand apart from names. */
+static void tints_and_folders(void **state) {
+    (void)state;
+    const ccu_page_class classes[2]   = { { .label = "a", .pictures = 10, .top1 = 5, .top5 = 10 },
+                                          { .label = "b", .pictures = 4, .top1 = 3, .top5 = 4 } };
+    const int64_t        confusion[4] = { 5, 5, 1, 3 };
+    const ccu_page_score score        = { .label = "a", .value = 0.9f };
+    clipcu_error         error        = { .code = CLIPCU_OK };
+    ccu_page            *page         = open_page(CCU_PAGE_EVAL, 10);
+    add(page, &(ccu_page_item){
+                  .path = "x/y&z/1.jpg", .truth = "a", .scores = &score, .count = 1 });
+    assert_int_equal(ccu_page_accuracy_add(page,
+                                           &(ccu_page_accuracy){ .classes   = classes,
+                                                                 .confusion = confusion,
+                                                                 .K         = 2,
+                                                                 .pictures  = 14,
+                                                                 .top1      = 8,
+                                                                 .top5      = 14 },
+                                           &error),
+                     CLIPCU_OK);
+    char *text = finish(page);
+    assert_non_null(strstr(text, "<td class=\"same\" style=\"--tint:28%\">5</td>"));  /* 5/10 */
+    assert_non_null(strstr(text, "<td class=\"other\" style=\"--tint:46%\">5</td>")); /* worst */
+    assert_non_null(strstr(text, "<td class=\"other\" style=\"--tint:28%\">1</td>")); /* half */
+    assert_non_null(strstr(text, "<td class=\"same\" style=\"--tint:37%\">3</td>"));  /* 3/4 */
+    assert_non_null(strstr(text, "<span class=\"folder\">x/<wbr>y&amp;z/<wbr></span>"
+                                 "<span class=\"file\">1.jpg</span>"));
+    ccu_free(text);
+}
+
 static void failures(void **state) {
     (void)state;
     ccu_page    *page  = NULL;
@@ -283,7 +405,8 @@ int main(void) {
         cmocka_unit_test(escapes_html),     cmocka_unit_test(texts_stay_texts),
         cmocka_unit_test(policy_names_the_script), cmocka_unit_test(counts_and_limits),
         cmocka_unit_test(mistakes_first),   cmocka_unit_test(search_has_groups),
-        cmocka_unit_test(large_matrix_is_data), cmocka_unit_test(failures),
+        cmocka_unit_test(large_matrix_is_data), cmocka_unit_test(contrasts),
+        cmocka_unit_test(tints_and_folders), cmocka_unit_test(failures),
         cmocka_unit_test(cut_short),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
