@@ -162,6 +162,11 @@ bool ccu_dir_exists(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool ccu_name_exists(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 clipcu_status ccu_path_join(char *out, const char *dir, const char *name, clipcu_error *error) {
     const int length = snprintf(out, CCU_PATH_MAX, "%s/%s", dir, name);
     if (length < 0 || length >= CCU_PATH_MAX) {
@@ -171,14 +176,40 @@ clipcu_status ccu_path_join(char *out, const char *dir, const char *name, clipcu
     return CLIPCU_OK;
 }
 
+/* Opens the file that is written under another name. Not through a link that lies in the way, and
+ * not waiting for the reader of a pipe that does. */
+static FILE *open_part(const char *part) {
+    struct stat info;
+    const int   flags  = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const int   fd     = open(part, flags, 0666);
+    FILE       *stream = NULL;
+    if (fd < 0) { return NULL; }
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        stream = fdopen(fd, "wb");
+    } else {
+        errno = EEXIST;
+    }
+    if (stream == NULL) {
+        const int cause = errno;
+        (void)close(fd); /* nothing was written through it */
+        errno = cause;
+    }
+    return stream;
+}
+
 clipcu_status ccu_writer_open(const char *path, ccu_writer *writer, clipcu_error *error) {
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        return ccu_fail(error, CLIPCU_ERR_IO, "%s: expected a file to write, found a %s", path,
+                        S_ISDIR(info.st_mode) ? "folder" : "device, socket or pipe");
+    }
     if (strlen(path) + sizeof ".part" > CCU_PATH_MAX) {
         return ccu_fail(error, CLIPCU_ERR_LIMIT, "%.100s...: path longer than %d bytes", path,
                         CCU_PATH_MAX - 6);
     }
     (void)snprintf(writer->path, sizeof writer->path, "%s", path); /* length checked above */
     (void)snprintf(writer->part, sizeof writer->part, "%.*s.part", CCU_PATH_MAX - 6, path);
-    writer->stream = fopen(writer->part, "wb");
+    writer->stream = open_part(writer->part);
     if (writer->stream == NULL) {
         return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot write: %s", writer->part,
                         strerror(errno));

@@ -45,15 +45,21 @@ void          ccu_file_close(ccu_file *file);
 clipcu_status ccu_file_read(const char *path, size_t bytes_max, uint8_t **data, size_t *bytes,
                             clipcu_error *error);
 
-/* True if path names something that can be opened for reading. */
+/* True if path names a file, or a folder, through links. */
 bool ccu_file_exists(const char *path);
 bool ccu_dir_exists(const char *path);
+
+/* True if there is anything of that name, be it a link that leads nowhere, or if that cannot be
+ * found out. What must not be passed over when it is there is looked for with this: opening it says
+ * what is wrong with it. */
+bool ccu_name_exists(const char *path);
 
 /* dir/name into out[CCU_PATH_MAX]; LIMIT if it does not fit. */
 clipcu_status ccu_path_join(char *out, const char *dir, const char *name, clipcu_error *error);
 
 /* Writing: open, fwrite to .stream, then commit (flush, sync, rename over path) or abandon
- * (the temporary file is removed). Exactly one of the two ends it. */
+ * (the temporary file is removed). Exactly one of the two ends it. IO if path is there and no file:
+ * the rename would replace a device or pipe; if path.part is a link, device or pipe. */
 typedef struct ccu_writer {
     FILE *stream;
     char  path[CCU_PATH_MAX];

@@ -29,7 +29,7 @@ typedef struct listing {
 /* A path that is too long names no file: false, and the open that follows says why. */
 static bool has(const char *dir, const char *name) {
     char path[CCU_PATH_MAX];
-    return ccu_path_join(path, dir, name, NULL) == CLIPCU_OK && ccu_file_exists(path);
+    return ccu_path_join(path, dir, name, NULL) == CLIPCU_OK && ccu_name_exists(path);
 }
 
 static clipcu_status read_json(const char *dir, const char *file, char path[CCU_PATH_MAX],

@@ -19,7 +19,10 @@
 clipcu_status ccu_bpe_init(ccu_bpe *bpe, const char *path, int64_t merges_max,
                            clipcu_error *error) {
     *bpe = (ccu_bpe){ 0 };
-    if (merges_max < 0 || merges_max > CCU_VOCAB_MAX) {
+    if (merges_max < 1) {
+        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: holds no merges", path);
+    }
+    if (merges_max > CCU_VOCAB_MAX) {
         return ccu_fail(error, CLIPCU_ERR_LIMIT, "%s: %lld merges, at most %d are read", path,
                         (long long)merges_max, CCU_VOCAB_MAX);
     }

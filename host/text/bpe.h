@@ -29,7 +29,8 @@ typedef struct ccu_bpe {
     int32_t       last[256];   /* token of a word's last byte: with </w> */
 } ccu_bpe;
 
-/* For at most merges_max merges. LIMIT above CCU_VOCAB_MAX. path is used in messages. */
+/* For at most merges_max merges. FORMAT if that is none, LIMIT above CCU_VOCAB_MAX. path is used in
+ * messages. */
 clipcu_status ccu_bpe_init(ccu_bpe *bpe, const char *path, int64_t merges_max, clipcu_error *error);
 void          ccu_bpe_free(ccu_bpe *bpe);
 

@@ -79,12 +79,12 @@ clipcu_status ccu_vocab_add_default(ccu_vocab *vocab, const char *path, clipcu_e
 /* Reads the first kind of file that dir has. */
 static clipcu_status read_first(const char *dir, char (*paths)[CCU_PATH_MAX], ccu_vocab *vocab,
                                 clipcu_error *error) {
-    if (ccu_file_exists(paths[0])) { return ccu_vocab_read_tokenizer_json(paths[0], vocab, error); }
-    if (ccu_file_exists(paths[1]) && ccu_file_exists(paths[2])) {
+    if (ccu_name_exists(paths[0])) { return ccu_vocab_read_tokenizer_json(paths[0], vocab, error); }
+    if (ccu_name_exists(paths[1]) && ccu_name_exists(paths[2])) {
         return ccu_vocab_read_pair(paths[1], paths[2], vocab, error);
     }
-    if (ccu_file_exists(paths[3])) { return ccu_vocab_read_merges(paths[3], vocab, error); }
-    if (ccu_file_exists(paths[4])) { return ccu_vocab_read_merges(paths[4], vocab, error); }
+    if (ccu_name_exists(paths[3])) { return ccu_vocab_read_merges(paths[3], vocab, error); }
+    if (ccu_name_exists(paths[4])) { return ccu_vocab_read_merges(paths[4], vocab, error); }
     return ccu_fail(error, CLIPCU_ERR_IO,
                     "%s: no vocabulary: looked for tokenizer.json, vocab.json with merges.txt, "
                     "bpe_simple_vocab_16e6.txt, bpe_simple_vocab_16e6.txt.gz",

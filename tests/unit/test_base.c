@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -311,16 +313,22 @@ static void writes_whole_files_or_none(void **state) {
     assert_string_equal((char *)data, "new");
     ccu_free(data);
     assert_int_equal(ccu_writer_open("/nonexistent/x", &writer, &error), CLIPCU_ERR_IO);
-    if (access("/dev/full", W_OK) == 0) { /* a full disk is noticed, and nothing is renamed */
-        assert_int_equal(symlink("/dev/full", part), 0);
-        error = (clipcu_error){ .code = CLIPCU_OK };
-        assert_int_equal(ccu_writer_open(path, &writer, &error), CLIPCU_OK);
-        assert_int_equal(fputs("lost", writer.stream) >= 0, 1);
-        assert_int_equal(ccu_writer_commit(&writer, &error), CLIPCU_ERR_IO);
-        assert_int_equal(ccu_file_read(path, 10, &data, &bytes, NULL), CLIPCU_OK);
-        assert_string_equal((char *)data, "new");
-        ccu_free(data);
-    }
+    /* A full disk is noticed, and nothing is renamed. */
+    struct rlimit none = { .rlim_cur = 0 }, before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    error         = (clipcu_error){ .code = CLIPCU_OK };
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(ccu_writer_open(path, &writer, &error), CLIPCU_OK);
+    assert_int_equal(fputs("lost", writer.stream) >= 0, 1);
+    const clipcu_status status = ccu_writer_commit(&writer, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, CLIPCU_ERR_IO);
+    assert_false(ccu_file_exists(part));
+    assert_int_equal(ccu_file_read(path, 10, &data, &bytes, NULL), CLIPCU_OK);
+    assert_string_equal((char *)data, "new");
+    ccu_free(data);
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
