@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/overwrite.h"
 #include "cli/report.h"
 #include "cli/runner.h"
 
@@ -97,6 +98,7 @@ int main(int argc, char **argv) {
     clipcu_error  error = { .code = CLIPCU_OK };
     fill_standard_files();
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write; cannot fail */
+    (void)signal(SIGXFSZ, SIG_IGN); /* so is a file that grows beyond ulimit -f */
     if (argc < 2) {
         ccu_report("expected a command: classify, embed, bank, search or info; see clipcu --help");
         return CCU_EXIT_USAGE;
@@ -113,5 +115,6 @@ int main(int argc, char **argv) {
         char *name = argv[1];
         return show_help(1, &name);
     }
-    return run_command(command, &arguments);
+    const int status = ccu_overwrite_check(command, &arguments);
+    return status == CCU_EXIT_OK ? run_command(command, &arguments) : status;
 }

@@ -14,7 +14,7 @@ static bool is_standard(const char *prefix) {
     return prefix == NULL || strcmp(prefix, "-") == 0;
 }
 
-static clipcu_status make_path(const char *prefix, const char *ending, char *out,
+clipcu_status ccu_vectors_path(const char *prefix, const char *ending, char out[CCU_PATH_MAX],
                                clipcu_error *error) {
     size_t bytes = strlen(prefix);
     if (bytes > 4 && strcmp(prefix + bytes - 4, ".npy") == 0) { bytes -= 4; }
@@ -29,7 +29,7 @@ static clipcu_status make_path(const char *prefix, const char *ending, char *out
 clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error) {
     char path[CCU_PATH_MAX];
     if (is_standard(prefix)) { return CLIPCU_OK; }
-    clipcu_status status = make_path(prefix, ".npy", path, error);
+    clipcu_status status = ccu_vectors_path(prefix, ".npy", path, error);
     if (status == CLIPCU_OK) { status = ccu_output_check(path, error); }
     return status;
 }
@@ -40,8 +40,10 @@ clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t colu
     vectors->columns  = columns;
     vectors->to_files = !is_standard(prefix);
     if (!vectors->to_files) { return ccu_output_open(NULL, &vectors->lines, error); }
-    clipcu_status status = make_path(prefix, ".npy", vectors->matrix_path, error);
-    if (status == CLIPCU_OK) { status = make_path(prefix, ".jsonl", vectors->lines_path, error); }
+    clipcu_status status = ccu_vectors_path(prefix, ".npy", vectors->matrix_path, error);
+    if (status == CLIPCU_OK) {
+        status = ccu_vectors_path(prefix, ".jsonl", vectors->lines_path, error);
+    }
     if (status == CLIPCU_OK) {
         status = ccu_npy_open(vectors->matrix_path, columns, &vectors->matrix, error);
     }

@@ -19,6 +19,10 @@ typedef struct ccu_vectors {
     char        lines_path[CCU_PATH_MAX], matrix_path[CCU_PATH_MAX];
 } ccu_vectors;
 
+/* PREFIX with the ending, .npy or .jsonl. LIMIT if it is too long. */
+clipcu_status ccu_vectors_path(const char *prefix, const char *ending, char out[CCU_PATH_MAX],
+                               clipcu_error *error);
+
 /* Whether ccu_vectors_open is likely to work. prefix NULL or "-": standard output; a .npy at its
  * end is taken off. */
 clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error);
