@@ -35,12 +35,15 @@ static bool open_weights(bench *b, linear_work *w) {
     const ccu_linear *op    = &w->op;
     const size_t      count = (size_t)op->N * (size_t)op->K;
     clipcu_error      error = { 0 };
-    w->weight_bytes = (b->be->ops->linear_bytes(b->be, op->N, op->K, op->dtype) + 255) / 256 * 256;
+    const size_t      bytes = b->be->ops->linear_bytes(b->be, op->N, op->K, op->dtype,
+                                                       op->weights);
+    w->weight_bytes = (bytes + 255) / 256 * 256;
     w->sets         = bench_sets(b, w->weight_bytes);
     w->weights      = b->be->ops->slab_alloc(b->be, w->weight_bytes * (size_t)w->sets);
     float *host     = bench_host_random(count, 0.03f);
     if (w->weights != NULL && host != NULL) {
-        b->be->ops->linear_pack(b->be, w->weights, host, op->N, op->K, op->dtype);
+        b->be->ops->linear_pack(b->be, w->weights, host, op->N, op->K, op->dtype,
+                                 op->weights);
         for (int32_t i = 1; i < w->sets; i++) {
             b->be->ops->copy(b->be, w->weights + (size_t)i * w->weight_bytes, w->weights,
                              w->weight_bytes);
@@ -213,9 +216,10 @@ static bool open_patch(bench *b, op_work *w) {
     clipcu_error  error = { 0 };
     float        *host  = bench_host_random((size_t)w->t->C * (size_t)K, 1e-3f);
     w->weights = b->be->ops->slab_alloc(b->be, b->be->ops->linear_bytes(b->be, w->t->C, K,
-                                                                        b->dtype));
+                                                                        b->dtype,
+                                                                        CCU_WEIGHTS_PLAIN));
     if (host != NULL && w->weights != NULL) {
-        b->be->ops->linear_pack(b->be, w->weights, host, w->t->C, K, b->dtype);
+        b->be->ops->linear_pack(b->be, w->weights, host, w->t->C, K, b->dtype, CCU_WEIGHTS_PLAIN);
     }
     bench_host_free(host);
     const ccu_patch_embed op    = patch_op(b, w, 0);

@@ -46,7 +46,7 @@ static clipcu_status check_options(const clipcu_options *options, clipcu_error *
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "device %d is none", (int)options->device);
     }
     if ((int)options->precision < CLIPCU_PRECISION_F32 ||
-        (int)options->precision > CLIPCU_PRECISION_AUTO) {
+        (int)options->precision > CLIPCU_PRECISION_INT8) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "precision %d is none",
                         (int)options->precision);
     }
@@ -57,6 +57,10 @@ static clipcu_status check_options(const clipcu_options *options, clipcu_error *
     if (options->device == CLIPCU_DEVICE_CPU && options->precision == CLIPCU_PRECISION_F16) {
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
                         "precision f16: not on the CPU; use f32 or bf16");
+    }
+    if (options->device == CLIPCU_DEVICE_CUDA && options->precision == CLIPCU_PRECISION_INT8) {
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "precision int8: not on CUDA; use f32, bf16 or f16");
     }
     return CLIPCU_OK;
 }
@@ -96,17 +100,21 @@ static clipcu_status open_tokenizer(clipcu_engine *engine, clipcu_error *error) 
 /* Dims of both towers, and what turns texts into tokens. */
 static clipcu_status open_towers(clipcu_engine *engine, const ccu_checkpoint *checkpoint,
                                  clipcu_error *error) {
-    const ccu_dtype dtype  = dtype_of(engine->options.precision);
-    clipcu_status   status = CLIPCU_OK;
+    const bool        int8    = engine->options.precision == CLIPCU_PRECISION_INT8;
+    const ccu_dtype   dtype   = dtype_of(engine->options.precision);
+    const ccu_weights weights = int8 ? CCU_WEIGHTS_INT8 : CCU_WEIGHTS_PLAIN;
+    clipcu_status     status  = CLIPCU_OK;
     if (engine->config.image.present) {
         status = ccu_image_weights_open(checkpoint, dtype, &engine->image, error);
         if (status != CLIPCU_OK) { return status; }
+        engine->image.trunk.weights = weights;
     }
     if (engine->config.text.present) {
         engine->text.rows_max = engine->config.context_length > TEXT_ROWS
                                     ? engine->config.context_length
                                     : TEXT_ROWS;
         status = ccu_text_weights_open(checkpoint, dtype, &engine->text, error);
+        engine->text.trunk.weights = weights;
         if (status == CLIPCU_OK) { status = ccu_text_tower_open_trie(&engine->text, error); }
         if (status == CLIPCU_OK) { status = open_tokenizer(engine, error); }
     }
@@ -196,6 +204,7 @@ static const char *precision_name(const clipcu_engine *engine) {
         !ccu_cpu_bf16_native()) {
         return "bf16 (emulated)";
     }
+    if (engine->options.precision == CLIPCU_PRECISION_INT8) { return "int8"; }
     return ccu_dtype_name(dtype_of(engine->options.precision));
 }
 

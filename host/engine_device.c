@@ -71,6 +71,10 @@ clipcu_status ccu_engine_open_backend(clipcu_engine *engine, clipcu_error *error
     case CLIPCU_DEVICE_CPU: break;
     case CLIPCU_DEVICE_AUTO:
         if (!ccu_cuda_built()) { break; }
+        if (engine->options.precision == CLIPCU_PRECISION_INT8) {
+            ccu_engine_warn(engine, "precision int8 is the CPU's: not looking for a CUDA device");
+            break;
+        }
         if (open_cuda(engine, &why) == CLIPCU_OK) { return CLIPCU_OK; }
         (void)snprintf(text, sizeof text, "%s; using the CPU", why.text); /* fits */
         ccu_engine_warn(engine, text);

@@ -163,7 +163,7 @@ typedef struct clipcu_info {
     const char *family;        /* "clip" */
     const char *layout;        /* "huggingface" or "open_clip" */
     const char *device;        /* "cpu: oneDNN 2.6.3, 2 threads", "cuda:0: NVIDIA A100 ..., ..." */
-    const char *precision;     /* "f32", "bf16", "bf16 (emulated)", "f16" */
+    const char *precision;     /* "f32", "bf16", "bf16 (emulated)", "f16", "int8" */
     const char *activation;    /* "quick_gelu" or "gelu" */
     uint64_t    fingerprint;   /* of the weights; a bank remembers it */
     int32_t     has_image;     /* 0 for a text-only checkpoint */

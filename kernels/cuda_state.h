@@ -61,9 +61,10 @@ static inline int32_t ccu_cuda_weight_stride(int32_t K, ccu_dtype dtype) {
     return (K + step - 1) / step * step;
 }
 
-size_t ccu_cuda_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype);
+size_t ccu_cuda_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype,
+                             ccu_weights weights);
 void   ccu_cuda_linear_pack(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
-                            ccu_dtype dtype);
+                            ccu_dtype dtype, ccu_weights weights);
 size_t ccu_cuda_resize_crop_scratch(ccu_backend *be, const ccu_resize_crop *op);
 size_t ccu_cuda_patch_embed_scratch(ccu_backend *be, const ccu_patch_embed *op);
 size_t ccu_cuda_scores_topk_scratch(ccu_backend *be, const ccu_scores_topk *op);

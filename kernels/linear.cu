@@ -62,9 +62,17 @@ static ccu_linear_way choose(const ccu_cuda *cuda, const ccu_linear *op) {
     return CCU_LINEAR_PLAIN;
 }
 
+/* False, recorded, for weights that only the CPU has. */
+static bool weights_ready(ccu_cuda *cuda, const char *op, ccu_weights weights) {
+    if (weights == CCU_WEIGHTS_PLAIN) { return true; }
+    ccu_cuda_unsupported(cuda, "%s: int8 weights are the CPU's", op);
+    return false;
+}
+
 void ccu_cuda_linear(ccu_backend *be, const ccu_linear *op) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     if (!ccu_cuda_ready(cuda) || op->M == 0) { return; }
+    if (!weights_ready(cuda, "linear", op->weights)) { return; }
     assert(op->M > 0 && op->N > 0 && op->K > 0);
     assert(op->y != NULL && op->x != NULL && op->w != NULL);
     assert(ccu_linear_x_stride(op) >= op->K);
@@ -88,8 +96,9 @@ const char *ccu_linear_way_name(ccu_linear_way way) {
 
 /* ---- Weights -------------------------------------------------------------------------------- */
 
-size_t ccu_cuda_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype) {
-    (void)be;
+size_t ccu_cuda_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype,
+                             ccu_weights weights) {
+    if (!weights_ready(ccu_cuda_of(be), "linear_bytes", weights)) { return 0; }
     assert(N > 0 && K > 0);
     return (size_t)N * (size_t)ccu_cuda_weight_stride(K, dtype) * ccu_dtype_bytes(dtype);
 }
@@ -108,9 +117,10 @@ static void convert(void *to, const float *from, int32_t count, ccu_dtype dtype)
 
 /* Row by row through pinned memory: as many whole rows as a chunk holds. */
 void ccu_cuda_linear_pack(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
-                          ccu_dtype dtype) {
-    ccu_cuda    *cuda      = ccu_cuda_of(be);
-    const size_t row_bytes = ccu_cuda_linear_bytes(be, 1, K, dtype);
+                          ccu_dtype dtype, ccu_weights weights) {
+    ccu_cuda *cuda = ccu_cuda_of(be);
+    if (!weights_ready(cuda, "linear_pack", weights)) { return; }
+    const size_t row_bytes = ccu_cuda_linear_bytes(be, 1, K, dtype, weights);
     const size_t end       = (size_t)K * ccu_dtype_bytes(dtype);
     assert(to != NULL && host_w != NULL);
     if (row_bytes > CCU_STAGING_CHUNK_BYTES) {

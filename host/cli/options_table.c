@@ -14,7 +14,7 @@
 
 static const char *const formats[]      = { "table", "jsonl", "csv", NULL };
 static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
-static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", NULL };
+static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", "int8", NULL };
 static const char *const crops[]        = { "floor", "half-even", NULL };
 static const char *const tokenizers[]   = { "openai", "hf", NULL };
 
@@ -129,10 +129,10 @@ const ccu_option ccu_option_table[] = {
       "model that comes with clipcu]" },
     { "device", 0, CCU_OPTION_DEVICE, "auto|cpu|cuda|cuda:N", AT(device), 0, 0, NULL, "auto",
       CCU_ALL, MODEL, "what to run on; auto takes a CUDA device where one can be used" },
-    { "precision", 0, CCU_OPTION_CHOICE, "f32|bf16|f16|auto", AT(precision), 0, 0, precisions,
-      "auto", CCU_ALL, MODEL,
+    { "precision", 0, CCU_OPTION_CHOICE, "f32|bf16|f16|auto|int8", AT(precision), 0, 0,
+      precisions, "auto", CCU_ALL, MODEL,
       "number format of weights and activations; auto is bf16 on a CUDA device and f32 on the CPU, "
-      "f16 is for CUDA devices" },
+      "f16 is for CUDA devices, int8 (products of the transformer blocks) for the CPU" },
     { "tokenizer", 0, CCU_OPTION_CHOICE, "openai|hf", AT(tokenizer), 0, 0, tokenizers, "openai",
       CCU_ALL, MODEL, "whose reading of odd text to follow: OpenAI's and open_clip's, or Hugging "
                       "Face's" },

@@ -57,26 +57,32 @@ static void attention(const ccu_transformer *t, ccu_backend *be, const ccu_atten
     be->ops->attention_tree(be, &qkv);
 }
 
+/* A linear of a block: dtype and kind of weights are the transformer's. */
+static void linear(const ccu_transformer *t, ccu_backend *be, ccu_linear op) {
+    op.dtype   = t->dtype;
+    op.weights = t->weights;
+    be->ops->linear(be, &op);
+}
+
 /* x += out(mix); x += fc2(act(fc1(LN2(x)))), the second half of every block. */
 static void finish_block(const ccu_transformer *t, ccu_backend *be, const ccu_block *w, void *x,
                          void *norm, void *wide, int32_t M) {
-    const ccu_ops *ops = be->ops;
-    const int32_t  C = t->C, mlp = t->mlp;
-    ops->linear(be, &(ccu_linear){.y = x, .x = norm, .w = w->out_w, .b = w->out_b, .r = x, .M = M,
-                                  .N = C, .K = C, .dtype = t->dtype});
+    const int32_t C = t->C, mlp = t->mlp;
+    linear(t, be, (ccu_linear){.y = x, .x = norm, .w = w->out_w, .b = w->out_b, .r = x, .M = M,
+                               .N = C, .K = C});
     layernorm(t, be, norm, x, w->ln2_w, w->ln2_b, M);
-    ops->linear(be, &(ccu_linear){.y = wide, .x = norm, .w = w->fc1_w, .b = w->fc1_b, .M = M,
-                                  .N = mlp, .K = C, .act = t->act, .dtype = t->dtype});
-    ops->linear(be, &(ccu_linear){.y = x, .x = wide, .w = w->fc2_w, .b = w->fc2_b, .r = x, .M = M,
-                                  .N = C, .K = mlp, .dtype = t->dtype});
+    linear(t, be, (ccu_linear){.y = wide, .x = norm, .w = w->fc1_w, .b = w->fc1_b, .M = M,
+                               .N = mlp, .K = C, .act = t->act});
+    linear(t, be, (ccu_linear){.y = x, .x = wide, .w = w->fc2_w, .b = w->fc2_b, .r = x, .M = M,
+                               .N = C, .K = mlp});
 }
 
 static void full_block(const ccu_transformer *t, ccu_backend *be, const ccu_block *w, int32_t M,
                        const ccu_attend *attend) {
     const int32_t C = t->C;
     layernorm(t, be, t->norm, t->x, w->ln1_w, w->ln1_b, M);
-    be->ops->linear(be, &(ccu_linear){.y = t->wide, .x = t->norm, .w = w->qkv_w, .b = w->qkv_b,
-                                      .M = M, .N = 3 * C, .K = C, .dtype = t->dtype});
+    linear(t, be, (ccu_linear){.y = t->wide, .x = t->norm, .w = w->qkv_w, .b = w->qkv_b,
+                               .M = M, .N = 3 * C, .K = C});
     attention(t, be, attend,
               (ccu_attention_tree){.y = t->norm, .q = t->wide, .k = at(t, t->wide, C),
                                    .v = at(t, t->wide, 2 * C), .q_stride = 3 * C,
@@ -91,14 +97,14 @@ static void last_block(const ccu_transformer *t, ccu_backend *be, const ccu_bloc
     const ccu_ops *ops = be->ops;
     const int32_t  C   = t->C;
     layernorm(t, be, t->norm, t->x, w->ln1_w, w->ln1_b, M);
-    ops->linear(be, &(ccu_linear){.y = t->wide, .x = t->norm, .w = w->kv_w, .b = w->qkv_b + C,
-                                  .M = M, .N = 2 * C, .K = C, .dtype = t->dtype});
+    linear(t, be, (ccu_linear){.y = t->wide, .x = t->norm, .w = w->kv_w, .b = w->qkv_b + C,
+                               .M = M, .N = 2 * C, .K = C});
     ops->gather(be, &(ccu_gather){.y = t->pooled_x, .x = t->x, .rows = pooled, .M = count, .C = C,
                                   .dtype = t->dtype});
     ops->gather(be, &(ccu_gather){.y = t->pooled_norm, .x = t->norm, .rows = pooled, .M = count,
                                   .C = C, .dtype = t->dtype});
-    ops->linear(be, &(ccu_linear){.y = t->pooled_q, .x = t->pooled_norm, .w = w->q_w,
-                                  .b = w->qkv_b, .M = count, .N = C, .K = C, .dtype = t->dtype});
+    linear(t, be, (ccu_linear){.y = t->pooled_q, .x = t->pooled_norm, .w = w->q_w,
+                               .b = w->qkv_b, .M = count, .N = C, .K = C});
     attention(t, be, attend,
               (ccu_attention_tree){.y = t->pooled_norm, .q = t->pooled_q, .k = t->wide,
                                    .v = at(t, t->wide, C), .rows = pooled, .q_stride = C,

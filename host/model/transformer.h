@@ -44,6 +44,7 @@ typedef struct ccu_transformer {
     ccu_act    act;
     float      eps;
     ccu_dtype  dtype;
+    ccu_weights weights; /* of the blocks' linears; int8 goes with dtype f32 */
 
     /* Activations, backend memory. */
     void      *x;           /* (rows_max, C) residual stream: the caller writes the embeddings */

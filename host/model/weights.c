@@ -60,30 +60,35 @@ static float *take_f32(ccu_plan *plan, int32_t rows, int32_t width) {
 }
 
 static void *take_linear(ccu_plan *plan, ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype) {
-    return ccu_plan_take(plan, be->ops->linear_bytes(be, N, K, dtype), 1);
+    return ccu_plan_take(plan, be->ops->linear_bytes(be, N, K, dtype, CCU_WEIGHTS_PLAIN), 1);
+}
+
+/* Blocks may have other weights than the linears around them. */
+static void *take_block_linear(ccu_plan *plan, ccu_backend *be, const ccu_transformer *t,
+                               int32_t N, int32_t K) {
+    return ccu_plan_take(plan, be->ops->linear_bytes(be, N, K, t->dtype, t->weights), 1);
 }
 
 static void lay_out_blocks(ccu_transformer *t, ccu_backend *be, ccu_plan *plan) {
-    const int32_t   C = t->C, mlp = t->mlp;
-    const ccu_dtype dtype = t->dtype;
+    const int32_t C = t->C, mlp = t->mlp;
     for (int32_t i = 0; i < t->layers; i++) {
         ccu_block *block = &t->blocks[i];
         block->ln1_w     = take_f32(plan, 1, C);
         block->ln1_b     = take_f32(plan, 1, C);
         if (i < t->layers - 1) {
-            block->qkv_w = take_linear(plan, be, 3 * C, C, dtype);
+            block->qkv_w = take_block_linear(plan, be, t, 3 * C, C);
         } else { /* the last block computes queries for fewer rows than keys and values */
-            block->q_w  = take_linear(plan, be, C, C, dtype);
-            block->kv_w = take_linear(plan, be, 2 * C, C, dtype);
+            block->q_w  = take_block_linear(plan, be, t, C, C);
+            block->kv_w = take_block_linear(plan, be, t, 2 * C, C);
         }
         block->qkv_b = take_f32(plan, 3, C);
-        block->out_w = take_linear(plan, be, C, C, dtype);
+        block->out_w = take_block_linear(plan, be, t, C, C);
         block->out_b = take_f32(plan, 1, C);
         block->ln2_w = take_f32(plan, 1, C);
         block->ln2_b = take_f32(plan, 1, C);
-        block->fc1_w = take_linear(plan, be, mlp, C, dtype);
+        block->fc1_w = take_block_linear(plan, be, t, mlp, C);
         block->fc1_b = take_f32(plan, 1, mlp);
-        block->fc2_w = take_linear(plan, be, C, mlp, dtype);
+        block->fc2_w = take_block_linear(plan, be, t, C, mlp);
         block->fc2_b = take_f32(plan, 1, C);
     }
 }
@@ -187,7 +192,8 @@ static void put_linear(staging *stage, const void *to, const ccu_tensor *tensor,
                        int32_t K, ccu_dtype dtype) {
     assert(ccu_tensor_count(tensor) == (size_t)N * (size_t)K);
     if (!stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
-    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, N, K, dtype);
+    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, N, K, dtype,
+                                CCU_WEIGHTS_PLAIN);
 }
 
 /* The projection, (E, C); OpenAI's layout stores it (C, E) and multiplies from the left. */
@@ -204,13 +210,22 @@ static void put_projection(staging *stage, const void *to, const ccu_tensor *ten
                 stage->b[(size_t)c * (size_t)E + (size_t)e];
         }
     }
-    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, E, C, dtype);
+    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, E, C, dtype,
+                                CCU_WEIGHTS_PLAIN);
+}
+
+static void put_block_linear(staging *stage, const ccu_transformer *t, const void *to,
+                             const ccu_tensor *tensor, int32_t N, int32_t K) {
+    assert(ccu_tensor_count(tensor) == (size_t)N * (size_t)K);
+    if (!stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
+    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, N, K, t->dtype, t->weights);
 }
 
 /* q, k and v of a block: one matrix, or in the last block q apart from k and v. */
-static void put_qkv(staging *stage, const ccu_block *block, const ccu_block_tensors *from,
-                    int32_t C, ccu_dtype dtype) {
+static void put_qkv(staging *stage, const ccu_transformer *t, const ccu_block *block,
+                    const ccu_block_tensors *from) {
     const ccu_ops *ops  = stage->be->ops;
+    const int32_t  C    = t->C;
     const size_t   area = (size_t)C * (size_t)C;
     for (size_t i = 0; i < 3; i++) {
         if (!stage_read(stage, &from->qkv_w[i], 0, area, stage->a + i * area)) { return; }
@@ -218,10 +233,13 @@ static void put_qkv(staging *stage, const ccu_block *block, const ccu_block_tens
     }
     ops->upload(stage->be, writable(block->qkv_b), stage->b, 3 * (size_t)C * sizeof(float));
     if (block->qkv_w != NULL) {
-        ops->linear_pack(stage->be, writable(block->qkv_w), stage->a, 3 * C, C, dtype);
+        ops->linear_pack(stage->be, writable(block->qkv_w), stage->a, 3 * C, C, t->dtype,
+                         t->weights);
     } else {
-        ops->linear_pack(stage->be, writable(block->q_w), stage->a, C, C, dtype);
-        ops->linear_pack(stage->be, writable(block->kv_w), stage->a + area, 2 * C, C, dtype);
+        ops->linear_pack(stage->be, writable(block->q_w), stage->a, C, C, t->dtype,
+                         t->weights);
+        ops->linear_pack(stage->be, writable(block->kv_w), stage->a + area, 2 * C, C, t->dtype,
+                         t->weights);
     }
 }
 
@@ -231,14 +249,14 @@ static void put_blocks(staging *stage, const ccu_transformer *t, const ccu_block
         const ccu_block_tensors *from = &blocks[i];
         put_f32(stage, to->ln1_w, &from->ln1_w);
         put_f32(stage, to->ln1_b, &from->ln1_b);
-        put_qkv(stage, to, from, t->C, t->dtype);
-        put_linear(stage, to->out_w, &from->out_w, t->C, t->C, t->dtype);
+        put_qkv(stage, t, to, from);
+        put_block_linear(stage, t, to->out_w, &from->out_w, t->C, t->C);
         put_f32(stage, to->out_b, &from->out_b);
         put_f32(stage, to->ln2_w, &from->ln2_w);
         put_f32(stage, to->ln2_b, &from->ln2_b);
-        put_linear(stage, to->fc1_w, &from->fc1_w, t->mlp, t->C, t->dtype);
+        put_block_linear(stage, t, to->fc1_w, &from->fc1_w, t->mlp, t->C);
         put_f32(stage, to->fc1_b, &from->fc1_b);
-        put_linear(stage, to->fc2_w, &from->fc2_w, t->C, t->mlp, t->dtype);
+        put_block_linear(stage, t, to->fc2_w, &from->fc2_w, t->C, t->mlp);
         put_f32(stage, to->fc2_b, &from->fc2_b);
     }
 }
@@ -286,7 +304,7 @@ static void put_patches(staging *stage, const ccu_image_tower *tower, const ccu_
     stage->be->ops->upload(stage->be, writable(tower->patch_b), stage->b,
                            (size_t)C * sizeof(float));
     stage->be->ops->linear_pack(stage->be, writable(tower->patch_w), stage->a, C, 3 * area,
-                                tower->trunk.dtype);
+                                tower->trunk.dtype, CCU_WEIGHTS_PLAIN);
 }
 
 clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_image_tower *tower,

@@ -41,9 +41,10 @@ static inline ccu_dtype ccu_cpu_product_dtype(const ccu_cpu *cpu, ccu_dtype dtyp
 
 /* One function per op, one file each. */
 void   ccu_cpu_linear(ccu_backend *be, const ccu_linear *op);
-size_t ccu_cpu_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype);
+size_t ccu_cpu_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype,
+                            ccu_weights weights);
 void   ccu_cpu_linear_pack(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
-                           ccu_dtype dtype);
+                           ccu_dtype dtype, ccu_weights weights);
 void   ccu_cpu_layernorm(ccu_backend *be, const ccu_layernorm *op);
 void   ccu_cpu_attention(ccu_backend *be, const ccu_attention *op);
 void   ccu_cpu_attention_tree(ccu_backend *be, const ccu_attention_tree *op);

@@ -1,8 +1,9 @@
-/* y = act(x . w^T + b) + r on the CPU: tiles of oneDNN products, finished while in cache. */
+/* y = act(x . w^T + b) + r on the CPU: products finished while in cache. */
 #include <assert.h>
 
 #include "ops/lanes.h"
 #include "ops/product.h"
+#include "ops/product_int8.h"
 
 /* bf16 rows that this CPU multiplies as f32. */
 typedef struct rows_bf16 {
@@ -20,9 +21,18 @@ static void expand_row(const void *context, int32_t row, void *to) {
     }
 }
 
+/* Int8 weights go with f32 rows. Otherwise UNSUPPORTED is recorded. */
+static bool weights_ready(ccu_cpu *cpu, const char *op, ccu_dtype dtype, ccu_weights weights) {
+    if (!ccu_cpu_ready(cpu, op, dtype)) { return false; }
+    if (weights == CCU_WEIGHTS_PLAIN || dtype == CCU_F32) { return true; }
+    (void)ccu_fail(&cpu->base.error, CLIPCU_ERR_UNSUPPORTED, "%s: int8 weights go with f32, not %s",
+                   op, ccu_dtype_name(dtype));
+    return false;
+}
+
 void ccu_cpu_linear(ccu_backend *be, const ccu_linear *op) {
     ccu_cpu *cpu = ccu_cpu_of(be);
-    if (!ccu_cpu_ready(cpu, "linear", op->dtype) || op->M == 0) { return; }
+    if (!weights_ready(cpu, "linear", op->dtype, op->weights) || op->M == 0) { return; }
     const int32_t   x_stride = op->x_stride == 0 ? op->K : op->x_stride;
     const int32_t   y_stride = op->y_stride == 0 ? op->N : op->y_stride;
     const rows_bf16 rows     = { op->x, (size_t)x_stride, op->K };
@@ -41,6 +51,10 @@ void ccu_cpu_linear(ccu_backend *be, const ccu_linear *op) {
                             .y_stride = (size_t)y_stride,
                             .act      = op->act,
                             .dtype    = op->dtype };
+    if (op->weights == CCU_WEIGHTS_INT8) {
+        ccu_int8_run(cpu, &product);
+        return;
+    }
     if (op->dtype != ccu_cpu_product_dtype(cpu, op->dtype)) {
         product.fill         = expand_row;
         product.fill_context = &rows;
@@ -48,18 +62,24 @@ void ccu_cpu_linear(ccu_backend *be, const ccu_linear *op) {
     ccu_product_run(cpu, &product);
 }
 
-size_t ccu_cpu_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype) {
+size_t ccu_cpu_linear_bytes(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype,
+                            ccu_weights weights) {
     ccu_cpu *cpu = ccu_cpu_of(be);
-    if (!ccu_cpu_ready(cpu, "linear_bytes", dtype)) { return 0; }
+    if (!weights_ready(cpu, "linear_bytes", dtype, weights)) { return 0; }
     assert(N > 0 && K > 0);
+    if (weights == CCU_WEIGHTS_INT8) { return ccu_int8_bytes(cpu, N, K); }
     return ccu_product_bytes(cpu, N, K, dtype);
 }
 
 void ccu_cpu_linear_pack(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
-                         ccu_dtype dtype) {
+                         ccu_dtype dtype, ccu_weights weights) {
     ccu_cpu *cpu = ccu_cpu_of(be);
-    if (!ccu_cpu_ready(cpu, "linear_pack", dtype)) { return; }
+    if (!weights_ready(cpu, "linear_pack", dtype, weights)) { return; }
     assert(N > 0 && K > 0);
     assert(to != NULL && host_w != NULL);
-    ccu_product_pack(cpu, to, host_w, N, K, dtype);
+    if (weights == CCU_WEIGHTS_INT8) {
+        ccu_int8_pack(cpu, to, host_w, N, K);
+    } else {
+        ccu_product_pack(cpu, to, host_w, N, K, dtype);
+    }
 }

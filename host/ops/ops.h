@@ -37,6 +37,14 @@ typedef struct ccu_backend {
     clipcu_error   error; /* first failure; CLIPCU_OK until then */
 } ccu_backend;
 
+/* What linear_pack makes of weights. */
+typedef enum ccu_weights {
+    CCU_WEIGHTS_PLAIN = 0, /* numbers of dtype */
+    CCU_WEIGHTS_INT8  = 1  /* x (dtype f32) and w are both rounded to 8 bits with a scale per row of
+                              x and per output, and multiplied as integers: product_int8_panel.h
+                              has the rule. CPU only */
+} ccu_weights;
+
 /* y = act(x . w^T + b) + r */
 typedef struct ccu_linear {
     void        *y;        /* (M, N) dtype, rows y_stride apart */
@@ -49,6 +57,7 @@ typedef struct ccu_linear {
     int32_t      y_stride; /* elements, >= N; 0 means N */
     ccu_act      act;
     ccu_dtype    dtype;
+    ccu_weights  weights;
 } ccu_linear;
 
 /* y[m] = (x[rows[m]] - mean) / sqrt(var + eps) * w + b, biased variance (PyTorch LayerNorm) */
@@ -219,10 +228,11 @@ struct ccu_ops {
     bool (*record_end)(ccu_backend *be);
 
     /* Weights in the layout this backend multiplies fastest. linear_bytes is pure. host_w is
-     * (N, K) f32 host memory; packing rounds to dtype. */
-    size_t (*linear_bytes)(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype);
+     * (N, K) f32 host memory; packing rounds to dtype, or as `weights` says. */
+    size_t (*linear_bytes)(ccu_backend *be, int32_t N, int32_t K, ccu_dtype dtype,
+                           ccu_weights weights);
     void (*linear_pack)(ccu_backend *be, void *to, const float *host_w, int32_t N, int32_t K,
-                        ccu_dtype dtype);
+                        ccu_dtype dtype, ccu_weights weights);
 
     /* Scratch an op wants, from its dims (pointers are not read). Pure. */
     size_t (*resize_crop_scratch)(ccu_backend *be, const ccu_resize_crop *op);

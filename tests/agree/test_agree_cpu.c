@@ -97,12 +97,12 @@ static void test_f16_is_unsupported(void **state) {
     clipcu_error     error = { 0 };
     const ccu_gather op    = { .dtype = CCU_F16 };
     be->ops->gather(be, &op);
-    assert_int_equal(be->ops->linear_bytes(be, 8, 8, CCU_F16), 0);
+    assert_int_equal(be->ops->linear_bytes(be, 8, 8, CCU_F16, CCU_WEIGHTS_PLAIN), 0);
     assert_int_equal(be->ops->finish(be, &error), CLIPCU_ERR_UNSUPPORTED);
     assert_non_null(strstr(error.text, "gather"));
     assert_non_null(strstr(error.text, "f16"));
     assert_int_equal(be->ops->finish(be, NULL), CLIPCU_OK);
-    assert_true(be->ops->linear_bytes(be, 8, 8, CCU_F32) >= 8 * 8 * 4);
+    assert_true(be->ops->linear_bytes(be, 8, 8, CCU_F32, CCU_WEIGHTS_PLAIN) >= 8 * 8 * 4);
     be->ops->close(be);
 }
 

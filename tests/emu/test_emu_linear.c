@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cuda_backend.h"
 #include "linear_way.h"
@@ -81,6 +82,26 @@ static bool check_act(agree *a, int32_t M, int32_t N, int32_t y_stride, ccu_act 
     return good;
 }
 
+/* Int8 weights are the CPU's: each entry says so by name. The number of those that do not. */
+static int32_t check_int8_is_refused(ccu_backend *be) {
+    const ccu_linear op  = { .M = 1, .N = 8, .K = 8, .dtype = CCU_F32,
+                             .weights = CCU_WEIGHTS_INT8 };
+    const float      w   = 0.0f;
+    int32_t          bad = 0;
+    for (int32_t i = 0; i < 3; i++) {
+        const char *const names[] = { "linear: int8", "linear_bytes: int8", "linear_pack: int8" };
+        clipcu_error      error   = { 0 };
+        if (i == 0) { be->ops->linear(be, &op); }
+        if (i == 1) { bad += be->ops->linear_bytes(be, 8, 8, CCU_F32, CCU_WEIGHTS_INT8) != 0; }
+        if (i == 2) { be->ops->linear_pack(be, NULL, &w, 1, 1, CCU_F32, CCU_WEIGHTS_INT8); }
+        const bool refused = be->ops->finish(be, &error) == CLIPCU_ERR_UNSUPPORTED &&
+                             strstr(error.text, names[i]) != NULL;
+        if (!refused) { printf("FAILED %s: %s\n", names[i], error.text); }
+        bad += !refused;
+    }
+    return bad;
+}
+
 int main(int argc, char **argv) {
     const ccu_linear_way ways[]   = { CCU_LINEAR_WGMMA, CCU_LINEAR_MMA, CCU_LINEAR_PLAIN };
     const double         work_max = argc > 1 ? strtod(argv[1], NULL) : 0;
@@ -90,7 +111,7 @@ int main(int argc, char **argv) {
         printf("%s\n", error.text);
         return 1;
     }
-    int32_t failures = check_choice(be);
+    int32_t failures = check_choice(be) + check_int8_is_refused(be);
     agree   a;
     agree_init(&a, be, 3);
     for (int32_t act = CCU_ACT_NONE; act <= CCU_ACT_GELU; act++) {

@@ -53,27 +53,71 @@ static double activate(double v, ccu_act act) {
     return v;
 }
 
+/* x . w, and how far f32 may be from it. */
+static double dot(const ccu_linear *op, const float *x, const float *w, double *error) {
+    double sum = 0.0, size = 0.0;
+    for (int32_t k = 0; k < op->K; k++) {
+        sum += (double)x[k] * w[k];
+        size += fabs((double)x[k] * w[k]);
+    }
+    *error = sum_units(op->K) * size;
+    return sum;
+}
+
+/* Rows as whole numbers with a scale each. */
+typedef struct int8_rows {
+    int32_t *q;
+    double  *scale;
+} int8_rows;
+
+static int8_rows round_rows(const float *v, int32_t rows, size_t stride, int32_t K, bool weights) {
+    int8_rows all = { malloc((size_t)rows * (size_t)K * sizeof *all.q),
+                      malloc((size_t)rows * sizeof *all.scale) };
+    for (size_t i = 0; i < (size_t)rows; i++) {
+        all.scale[i] = ref_int8(v + i * stride, K, weights, all.q + i * (size_t)K);
+    }
+    return all;
+}
+
+/* The sum is exact; turning it into f32 and multiplying by two scales rounds three times. */
+static double dot_int8(const int8_rows *x, size_t m, const int8_rows *w, size_t n, int32_t K,
+                       double *error) {
+    const int32_t *qx = x->q + m * (size_t)K, *qw = w->q + n * (size_t)K;
+    int64_t        sum = 0;
+    for (int32_t k = 0; k < K; k++) { sum += (int64_t)qx[k] * qw[k]; }
+    const double product = (double)sum * (x->scale[m] * w->scale[n]);
+    *error = 3.0 * REF_U32 * fabs(product);
+    return product;
+}
+
 void ref_linear(const ccu_linear *op, double *y, double *bound) {
     const size_t xs = (size_t)(op->x_stride == 0 ? op->K : op->x_stride);
     const size_t ys = (size_t)(op->y_stride == 0 ? op->N : op->y_stride);
+    int8_rows    qx = { NULL, NULL }, qw = { NULL, NULL };
+    if (op->weights == CCU_WEIGHTS_INT8) {
+        qx = round_rows(op->x, op->M, xs, op->K, false);
+        qw = round_rows(op->w, op->N, (size_t)op->K, op->K, true);
+    }
     for (size_t m = 0; m < (size_t)op->M; m++) {
         for (size_t n = 0; n < (size_t)op->N; n++) {
             const float *x = (const float *)op->x + m * xs;
             const float *w = (const float *)op->w + n * (size_t)op->K;
             const double b = op->b == NULL ? 0.0 : op->b[n];
             const double r = op->r == NULL ? 0.0 : ((const float *)op->r)[m * ys + n];
-            double       sum = 0.0, size = 0.0;
-            for (int32_t k = 0; k < op->K; k++) {
-                sum += (double)x[k] * w[k];
-                size += fabs((double)x[k] * w[k]);
-            }
+            double       off;
+            const double sum = qx.q == NULL ? dot(op, x, w, &off)
+                                            : dot_int8(&qx, m, &qw, n, op->K, &off);
             const double a = activate(sum + b, op->act);
             /* the activations' slopes are below 1.13 */
-            const double error = 1.13 * (sum_units(op->K) * size + REF_U32 * fabs(b)) +
+            const double error = 1.13 * (off + REF_U32 * fabs(b)) +
                                  8.0 * REF_U32 * (fabs(a) + fabs(r));
             put(y, bound, m * (size_t)op->N + n, a + r, error, op->dtype);
         }
     }
+    free(qx.q);
+    free(qx.scale);
+    free(qw.q);
+    free(qw.scale);
 }
 
 void ref_layernorm(const ccu_layernorm *op, double *y, double *bound) {

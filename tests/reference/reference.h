@@ -21,6 +21,9 @@ float ref_round(float value, ccu_dtype dtype);
 
 /* y (M, N). w (N, K) rows. r is contiguous with op->y_stride. */
 void ref_linear(const ccu_linear *op, double *y, double *bound);
+/* A row of x (or of weights) as whole numbers q (K) and its scale, by the rule in
+ * ops/product_int8_panel.h. */
+double ref_int8(const float *v, int32_t K, bool weights, int32_t *q);
 /* y (M, C) */
 void ref_layernorm(const ccu_layernorm *op, double *y, double *bound);
 /* y (B * Tq, H * D). The bound allows for weights rounded to a 16-bit dtype. */

@@ -7,6 +7,7 @@
 
 /* One op over its cases. */
 void agree_linear(agree *a, ccu_dtype dtype);
+void agree_linear_int8(agree *a); /* int8 weights: the CPU backend only */
 void agree_layernorm(agree *a, ccu_dtype dtype);
 void agree_attention(agree *a, ccu_dtype dtype);
 void agree_attention_tree(agree *a, ccu_dtype dtype);

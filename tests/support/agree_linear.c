@@ -50,12 +50,21 @@ static const linear_case linear_cases[] = {
     { 1100, 200, 40, 0, 208, CCU_ACT_NONE, true, SEPARATE, 0, 1 }, /* many tiles of rows */
 };
 
-static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype) {
+static void *packed(agree *a, const float *w, const ccu_linear *op) {
+    if (op->weights == CCU_WEIGHTS_PLAIN) { return agree_weights(a, w, op->N, op->K, op->dtype); }
+    const size_t  bytes = a->be->ops->linear_bytes(a->be, op->N, op->K, op->dtype, op->weights);
+    agree_tensor *t     = agree_output(a, (bytes + 3) / 4, 1, 0, CCU_F32);
+    a->be->ops->linear_pack(a->be, t->at, w, op->N, op->K, op->dtype, op->weights);
+    return t->at;
+}
+
+static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype, ccu_weights weights) {
     const size_t M = (size_t)c->M, N = (size_t)c->N, K = (size_t)c->K;
     if (agree_too_large(a, (double)M * (double)N * (double)K)) { return; }
-    agree_begin(a, "linear", "%s M %d N %d K %d strides %d %d act %d residual %d x %g +- %g",
-                ccu_dtype_name(dtype), c->M, c->N, c->K, c->x_stride, c->y_stride, (int)c->act,
-                (int)c->r, (double)c->mean, (double)c->spread);
+    agree_begin(a, "linear", "%s%s M %d N %d K %d strides %d %d act %d residual %d x %g +- %g",
+                weights == CCU_WEIGHTS_INT8 ? "int8 " : "", ccu_dtype_name(dtype), c->M, c->N,
+                c->K, c->x_stride, c->y_stride, (int)c->act, (int)c->r, (double)c->mean,
+                (double)c->spread);
     float *w = malloc(N * K * sizeof *w);
     for (size_t i = 0; i < N * K; i++) { w[i] = ref_round(agree_random(a, 0, 0.1f), dtype); }
     agree_tensor *x = agree_input(a, M, K, (size_t)c->x_stride, dtype, c->mean, c->spread);
@@ -66,7 +75,6 @@ static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype) {
 
     ccu_linear op = { .y        = y->at,
                       .x        = x->at,
-                      .w        = agree_weights(a, w, c->N, c->K, dtype),
                       .b        = c->bias ? b->at : NULL,
                       .r        = r == NULL ? NULL : r->at,
                       .M        = c->M,
@@ -75,7 +83,9 @@ static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype) {
                       .x_stride = c->x_stride,
                       .y_stride = c->y_stride,
                       .act      = c->act,
-                      .dtype    = dtype };
+                      .dtype    = dtype,
+                      .weights  = weights };
+    op.w = packed(a, w, &op);
     a->be->ops->linear(a->be, &op);
 
     double *want = malloc(M * N * sizeof *want), *bound = malloc(M * N * sizeof *bound);
@@ -92,6 +102,12 @@ static void run_linear(agree *a, const linear_case *c, ccu_dtype dtype) {
 
 void agree_linear(agree *a, ccu_dtype dtype) {
     for (size_t i = 0; i < sizeof linear_cases / sizeof *linear_cases; i++) {
-        run_linear(a, &linear_cases[i], dtype);
+        run_linear(a, &linear_cases[i], dtype, CCU_WEIGHTS_PLAIN);
+    }
+}
+
+void agree_linear_int8(agree *a) {
+    for (size_t i = 0; i < sizeof linear_cases / sizeof *linear_cases; i++) {
+        run_linear(a, &linear_cases[i], CCU_F32, CCU_WEIGHTS_INT8);
     }
 }

@@ -167,10 +167,11 @@ void *agree_bytes(agree *a, const void *host, size_t bytes) {
 }
 
 void *agree_weights(agree *a, const float *host, int32_t N, int32_t K, ccu_dtype dtype) {
-    const size_t  bytes = a->be->ops->linear_bytes(a->be, N, K, dtype);
+    const size_t  bytes = a->be->ops->linear_bytes(a->be, N, K, dtype,
+                                                            CCU_WEIGHTS_PLAIN);
     agree_tensor *t     = tensor_new(a, (bytes + 3) / 4, 1, 0, CCU_F32);
     a->be->ops->upload(a->be, t->slab, t->before, t->bytes);
-    a->be->ops->linear_pack(a->be, t->at, host, N, K, dtype);
+    a->be->ops->linear_pack(a->be, t->at, host, N, K, dtype, CCU_WEIGHTS_PLAIN);
     return t->at;
 }
 

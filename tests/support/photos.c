@@ -44,12 +44,13 @@ static float *embed(const photos *all, const uint8_t *pixels) {
     float         *w   = malloc(C * K * sizeof *w), *rows = malloc(T * C * sizeof *rows);
     for (size_t i = 0; i < C * K; i++) { w[i] = (float)(i * 2654435761u % 1001) / 1e6f; }
     for (size_t i = 0; i < T * C; i++) { rows[i] = (float)(i % 97) / 97.0f; }
-    void         *packed = to_backend(all, NULL, ops->linear_bytes(all->be, C, K, CCU_F32));
+    void         *packed = to_backend(all, NULL, ops->linear_bytes(all->be, C, K, CCU_F32,
+                                                                  CCU_WEIGHTS_PLAIN));
     float        *f32    = to_backend(all, rows, T * C * sizeof *rows);
     void         *y      = to_backend(all, NULL, tokens_bytes(all));
     float        *tokens = malloc(tokens_bytes(all));
     clipcu_error  error  = { 0 };
-    ops->linear_pack(all->be, packed, w, C, K, CCU_F32);
+    ops->linear_pack(all->be, packed, w, C, K, CCU_F32, CCU_WEIGHTS_PLAIN);
     const ccu_patch_embed op = { .y = y, .pixels = pixels, .w = packed, .b = f32,
                                  .class_token = f32, .positions = f32, .kind = CCU_PIXELS_U8,
                                  .B = all->batch.count, .S = all->S, .P = P, .C = C,

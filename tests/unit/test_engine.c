@@ -63,14 +63,16 @@ static void bits_do_not_depend_on_batch_or_threads(void **state) {
     (void)state;
     const char *const models[] = {MODEL("hf_b32"), MODEL("hf_h14"), MODEL("oc_g14")};
     const char *const alone[]  = {"a photo of a cat"};
+    const clipcu_precision precisions[] = {CLIPCU_PRECISION_F32, CLIPCU_PRECISION_BF16,
+                                           CLIPCU_PRECISION_INT8};
     const char *const many[]   = {"a photo of a cat", "a photo of a", "dogs", "a photo of a cat.",
                                   "a photo of a cat"};
     for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
         clipcu_engine *engine = open_model(models[m], CLIPCU_PRECISION_F32, 1);
         const size_t   E      = (size_t)clipcu_engine_info(engine).embed_dim;
         clipcu_close(engine);
-        for (int p = CLIPCU_PRECISION_F32; p <= CLIPCU_PRECISION_BF16; p++) {
-            const clipcu_precision precision = (clipcu_precision)p;
+        for (size_t p = 0; p < sizeof precisions / sizeof *precisions; p++) {
+            const clipcu_precision precision = precisions[p];
             float *ones  = encode_all(models[m], precision, 1, 1, alone, 1);
             float *batch = encode_all(models[m], precision, 2, IMAGES, many, 5);
             float *three = encode_all(models[m], precision, 3, 3, many, 5);
@@ -85,6 +87,43 @@ static void bits_do_not_depend_on_batch_or_threads(void **state) {
             free(batch);
             free(three);
         }
+    }
+}
+
+/* int8 embeddings point where those of f32 do, of pictures and of texts; a bank made in one
+ * precision serves the other. */
+static void int8_is_near_f32(void **state) {
+    (void)state;
+    const char *const models[] = {MODEL("hf_b32"), MODEL("hf_b16"), MODEL("hf_l14"),
+                                  MODEL("oc_g14"), CLIPCU_SOURCE_DIR "/weights/demo"};
+    const char *const texts[]  = {"a photo of a cat", "dogs", "a red apple on a table"};
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        clipcu_engine *engine = open_model(models[m], CLIPCU_PRECISION_INT8, 1);
+        clipcu_engine *wide   = open_model(models[m], CLIPCU_PRECISION_F32, 1);
+        const size_t   E      = (size_t)clipcu_engine_info(engine).embed_dim;
+        clipcu_bank   *bank   = NULL;
+        clipcu_match   best;
+        clipcu_error   error;
+        float *want = encode_all(models[m], CLIPCU_PRECISION_F32, 1, IMAGES, texts, 3);
+        float *got  = encode_all(models[m], CLIPCU_PRECISION_INT8, 1, IMAGES, texts, 3);
+        assert_string_equal(clipcu_engine_info(engine).precision, "int8");
+        assert_true(clipcu_engine_info(engine).weights_bytes <
+                    clipcu_engine_info(wide).weights_bytes);
+        assert_memory_not_equal(got, want, E * sizeof(float)); /* int8 it is */
+        for (size_t i = 0; i < IMAGES + 3; i++) {
+            double cosine = 0.0;
+            for (size_t e = 0; e < E; e++) {
+                cosine += (double)want[i * E + e] * (double)got[i * E + e];
+            }
+            if (!(cosine >= 0.99)) { fail_msg("%s: row %zu: cosine %g", models[m], i, cosine); }
+        }
+        assert_int_equal(clipcu_bank_build(wide, texts, 3, NULL, 0, &bank, &error), CLIPCU_OK);
+        assert_int_equal(clipcu_rank(engine, bank, got, 1, 1, &best, &error), CLIPCU_OK);
+        clipcu_bank_close(bank);
+        clipcu_close(wide);
+        clipcu_close(engine);
+        free(got);
+        free(want);
     }
 }
 
@@ -201,6 +240,10 @@ static void misuse_is_refused(void **state) {
     options.precision = CLIPCU_PRECISION_F16;
     expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_UNSUPPORTED, &error,
                  "f16");
+    options.device    = CLIPCU_DEVICE_CUDA;
+    options.precision = CLIPCU_PRECISION_INT8;
+    expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_UNSUPPORTED, &error,
+                 "int8");
     assert_null(engine);
 
     engine = open_model(dir, CLIPCU_PRECISION_F32, 1);
@@ -269,6 +312,7 @@ static void names_and_templates(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_do_not_depend_on_batch_or_threads),
+        cmocka_unit_test(int8_is_near_f32),
         cmocka_unit_test(rows_are_unit_vectors),
         cmocka_unit_test(both_pixel_paths_agree),
         cmocka_unit_test(automatic_choices),

@@ -180,7 +180,7 @@ static void wrong_values_are_named(void **state) {
         { "--threads=-2", "0 to 1024" },
         { "--format=xml", "table|jsonl|csv" },
         { "--format=", "\"\"" },
-        { "--precision=fp16", "f32|bf16|f16|auto" },
+        { "--precision=fp16", "f32|bf16|f16|auto|int8" },
         { "--device=gpu", "auto|cpu|cuda" },
         { "--device=cuda:", "cuda:N" },
         { "--device=cuda:x", "cuda:N" },
