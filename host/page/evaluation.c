@@ -202,10 +202,10 @@ static void add_number_cell(int64_t count, ccu_buffer *buffer) {
 }
 
 static void add_share_cell(int64_t part, int64_t whole, ccu_buffer *buffer) {
-    ccu_buffer_format(buffer, "<td class=\"number share\" style=\"--bar-length:%.1f%%\">",
+    ccu_buffer_format(buffer, "<td class=\"number share\" style=\"--bar-length:%.1f%%\"><span>",
                       whole > 0 ? 100.0 * (double)part / (double)whole : 0.0);
     ccu_markup_share(part, whole, buffer);
-    ccu_buffer_text(buffer, "</td>");
+    ccu_buffer_text(buffer, "</span></td>");
 }
 
 /* How many pictures were taken for class k. */

@@ -50,8 +50,12 @@ static void add_title(const ccu_page_options *options, const ccu_page_totals *to
                       ccu_buffer *buffer) {
     switch (options->kind) {
     case CCU_PAGE_CLASSIFY:
+        if (totals->errors > 0) {
+            ccu_markup_count(totals->items - totals->errors, buffer);
+            ccu_buffer_text(buffer, " of ");
+        }
         add_things(totals->items, "picture", "pictures", buffer);
-        ccu_buffer_text(buffer, ", classified");
+        ccu_buffer_text(buffer, totals->errors > 0 ? " classified" : ", classified");
         break;
     case CCU_PAGE_SEARCH:
         add_things(totals->groups, "query", "queries", buffer);
@@ -60,7 +64,7 @@ static void add_title(const ccu_page_options *options, const ccu_page_totals *to
         break;
     case CCU_PAGE_EVAL:
         ccu_buffer_text(buffer, "Accuracy on ");
-        add_things(totals->items, "picture", "pictures", buffer);
+        add_things(totals->items - totals->errors, "picture", "pictures", buffer);
         break;
     }
 }
@@ -156,7 +160,7 @@ void ccu_markup_cards_head(const ccu_page_options *options, const ccu_page_total
         ccu_buffer_text(buffer, options->kind == CCU_PAGE_EVAL
                                     ? ", mistakes first; the figures count all of them.</p>\n"
                                     : "; the others were only counted.</p>\n");
-    } else if (fit == 0) {
+    } else if (totals->items == 0) {
         ccu_buffer_text(buffer, "<p class=\"notice\">There is nothing to show.</p>\n");
     }
     if (options->kind != CCU_PAGE_SEARCH) { ccu_buffer_text(buffer, "<ol class=\"cards\">\n"); }

@@ -298,10 +298,13 @@ function canvasView(data) {
             mark.style.left = `${canvas.offsetLeft + (column + 0.5) * pitch - side / 2}px`;
             mark.style.top = `${canvas.offsetTop + (row + 0.5) * pitch - side / 2}px`;
         },
+        // Right and left lead through all entries, down and up to the next class.
         step: (at, down, right) => nearest(data.entries, (e) => {
-            const ahead = (e.row - at[0]) * down + (e.column - at[1]) * right;
-            const aside = down !== 0 ? e.column - at[1] : e.row - at[0];
-            return ahead > 0 && aside === 0 ? ahead : Infinity;
+            const from = down !== 0 ? at[0] : at[0] * data.K + at[1];
+            const to = down !== 0 ? e.row : e.row * data.K + e.column;
+            const ahead = (to - from) * (down + right);
+            const aside = down !== 0 ? Math.abs(e.column - e.row) / data.K : 0;
+            return ahead > 0 ? ahead + aside : Infinity;
         }) || at,
     };
 }

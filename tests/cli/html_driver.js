@@ -179,6 +179,12 @@ const checkMatrix = async () => {
     const rows = list.filter((e) => e[0] === 0 && e[1] > 0).sort((a, b) => a[1] - b[1]);
     matrix.focus({ focusVisible: true });
     tell("focus tells", says(list.find((e) => e[0] === 0 && e[1] === 0), sumOf(0)));
+    press("ArrowDown"); // in a picture to the next class, in a table to the next cell
+    const below = [1, canvas ? 1 : 0];
+    const count = list.find((e) => e[0] === below[0] && e[1] === below[1]) || [0, 0, 0];
+    tell("down leads", says([...below, count[2]], sumOf(1)));
+    press("ArrowUp");
+    tell("up leads back", says(list.find((e) => e[0] === 0 && e[1] === 0), sumOf(0)));
     const steps = canvas ? 1 : rows[0][1]; // in a picture a key leads to the next entry
     for (let i = 0; i < steps; i++) { press("ArrowRight"); }
     tell("keys move", says(rows[0], sumOf(0)));

@@ -159,7 +159,7 @@ static void counts_and_limits(void **state) {
     char *text = finish(page);
     assert_int_equal(count_of(text, "<li class=\"card\""), 3);
     assert_int_equal(count_of(text, "data:image/jpeg;base64,/9j/"), 3);
-    assert_non_null(strstr(text, "<h1>1,205 pictures, classified</h1>"));
+    assert_non_null(strstr(text, "<h1>1,200 of 1,205 pictures classified</h1>"));
     assert_non_null(strstr(text, "This page shows 3 of 1,200; the others were only counted."));
     assert_non_null(strstr(text, "5 pictures could not be read"));
     assert_non_null(strstr(text, "And 2 more, not shown"));
