@@ -33,6 +33,7 @@ typedef struct searcher {
     char               **names; /* (CCU_TEXT_CHUNK, top) */
     int64_t              failed; /* queries */
     ccu_page            *page;   /* NULL: not wanted */
+    uint8_t             *asked;  /* (S, S, 3) the picture of --image; NULL: texts */
     uint8_t             *pixels; /* (S, S, 3) of a hit, for the page; NULL: no thumbnails */
 } searcher;
 
@@ -169,20 +170,18 @@ static clipcu_status load_picture(searcher *s, clipcu_error *error) {
     const size_t    side   = (size_t)clipcu_engine_info(s->engine).image_size;
     ccu_text_chunk *c      = s->queries;
     clipcu_status   status = CLIPCU_OK;
-    uint8_t        *pixels = ccu_alloc(side * side * 3);
+    s->asked               = ccu_alloc(side * side * 3);
     c->lines[0]            = ccu_strdup(s->arguments->image);
-    if (pixels == NULL || c->lines[0] == NULL) {
+    if (s->asked == NULL || c->lines[0] == NULL) {
         ccu_free(c->lines[0]);
-        ccu_free(pixels);
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a picture");
     }
     c->count     = 1;
     c->errors[0] = (clipcu_error){ .code = CLIPCU_OK };
-    if (clipcu_load_image(s->engine, c->lines[0], pixels, &c->errors[0]) == CLIPCU_OK) {
+    if (clipcu_load_image(s->engine, c->lines[0], s->asked, &c->errors[0]) == CLIPCU_OK) {
         c->good = 1;
-        status  = clipcu_encode_images(s->engine, pixels, 1, c->embeddings, error);
+        status  = clipcu_encode_images(s->engine, s->asked, 1, c->embeddings, error);
     }
-    ccu_free(pixels);
     return status;
 }
 
@@ -195,10 +194,11 @@ static clipcu_status show(searcher *s, const ccu_hits *result, clipcu_error *err
         if (hit->row < 0) { break; }
         (void)snprintf(row, sizeof row, "row %lld", (long long)hit->row);
         const ccu_page_score score = { .value = hit->cosine, .cosine = hit->cosine };
-        ccu_page_item        item  = { .path   = result->names[k] != NULL ? result->names[k] : row,
-                                       .group  = result->query,
-                                       .scores = &score,
-                                       .count  = 1 };
+        ccu_page_item        item  = { .path  = result->names[k] != NULL ? result->names[k] : row,
+                                       .group = result->query,
+                                       .group_pixels = s->asked,
+                                       .scores       = &score,
+                                       .count        = 1 };
         if (s->pixels != NULL && result->names[k] != NULL && ccu_page_has_room(s->page) &&
             strcmp(result->key, "path") == 0 &&
             clipcu_load_image(s->engine, item.path, s->pixels, NULL) == CLIPCU_OK) {
@@ -325,6 +325,7 @@ int ccu_cmd_search(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
     ccu_buffer_free(&s.buffer);
     ccu_free((void *)s.names);
     ccu_free(s.hits);
+    ccu_free(s.asked);
     ccu_free(s.pixels);
     ccu_row_names_close(&s.row_names);
     clipcu_index_close(s.index);

@@ -122,7 +122,7 @@ const ccu_option ccu_option_table[] = {
       "also write a page of the results, with a thumbnail of each picture: one file, no network" },
     { "html-max", 0, CCU_OPTION_NUMBER, "N", AT(html_max), 0, 1000000, NULL, "2000",
       CCU_CLASSIFY | CCU_SEARCH, RESULTS,
-      "pictures that the page shows; further ones are only counted" },
+      "pictures that the page shows, about 7 KB each; further ones are only counted" },
 
     { "model", 0, CCU_OPTION_TEXT, "DIR", AT(model), 0, 0, NULL, NULL, CCU_ALL, MODEL,
       "a model as Hugging Face or open_clip lay it out [default: $CLIPCU_MODEL, else the demo "

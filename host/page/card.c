@@ -9,7 +9,7 @@
 #include "stream/escape.h"
 #include "stream/sink.h"
 
-static void add_thumbnail(const ccu_buffer *jpeg, ccu_buffer *buffer) {
+void ccu_markup_thumbnail(const ccu_buffer *jpeg, ccu_buffer *buffer) {
     ccu_buffer_text(buffer, "<img src=\"data:image/jpeg;base64,");
     ccu_escape_base64(buffer, jpeg->data, jpeg->bytes);
     ccu_buffer_format(buffer, "\" width=\"%d\" height=\"%d\" alt=\"\" decoding=\"async\">",
@@ -111,7 +111,7 @@ void ccu_markup_card(const ccu_card *card, ccu_buffer *buffer) {
     ccu_buffer_text(buffer, item->truth == NULL ? "<li class=\"card\">"
                             : right             ? "<li class=\"card right\">"
                                                 : "<li class=\"card wrong\">");
-    if (card->jpeg != NULL) { add_thumbnail(card->jpeg, buffer); }
+    if (card->jpeg != NULL) { ccu_markup_thumbnail(card->jpeg, buffer); }
     ccu_buffer_text(buffer, "<div class=\"body\">");
     add_path(card, buffer);
     if (item->truth != NULL) { add_verdict(item, right, buffer); }

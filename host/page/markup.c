@@ -166,9 +166,10 @@ void ccu_markup_cards_head(const ccu_page_options *options, const ccu_page_total
     if (options->kind != CCU_PAGE_SEARCH) { ccu_buffer_text(buffer, "<ol class=\"cards\">\n"); }
 }
 
-void ccu_markup_group(const char *query, bool first, ccu_buffer *buffer) {
+void ccu_markup_group(const char *query, const ccu_buffer *jpeg, bool first, ccu_buffer *buffer) {
     if (!first) { ccu_buffer_text(buffer, "</ol>\n</section>\n"); }
     ccu_buffer_text(buffer, "<section class=\"group\">\n<h2>");
+    if (jpeg != NULL) { ccu_markup_thumbnail(jpeg, buffer); }
     ccu_escape_html(buffer, query);
     ccu_buffer_text(buffer, "</h2>\n<ol class=\"cards\">\n");
 }

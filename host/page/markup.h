@@ -14,6 +14,9 @@ typedef struct ccu_card {
     float                best; /* search: the cosine of that hit, a full bar */
 } ccu_card;
 
+/* One <img>, which the text beside it describes. */
+void ccu_markup_thumbnail(const ccu_buffer *jpeg, ccu_buffer *buffer);
+
 /* One <li>. */
 void ccu_markup_card(const ccu_card *card, ccu_buffer *buffer);
 
@@ -43,8 +46,9 @@ void ccu_markup_errors_foot(const ccu_page_totals *totals, ccu_buffer *buffer);
 /* What stands before the first card: heading and controls. */
 void ccu_markup_cards_head(const ccu_page_options *options, const ccu_page_totals *totals,
                            ccu_buffer *buffer);
-/* Search: what stands before the first card of a query; ends the one before it. */
-void ccu_markup_group(const char *query, bool first, ccu_buffer *buffer);
+/* Search: what stands before the first card of a query; ends the one before it. jpeg: the query's
+ * thumbnail; NULL: it is a text. */
+void ccu_markup_group(const char *query, const ccu_buffer *jpeg, bool first, ccu_buffer *buffer);
 
 /* From behind the last card to the end. */
 void ccu_markup_foot(const ccu_page_options *options, const ccu_page_totals *totals,

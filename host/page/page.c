@@ -115,20 +115,28 @@ static bool is_wrong(const ccu_page_item *item) {
            (item->count == 0 || strcmp(item->scores[0].label, item->truth) != 0);
 }
 
+/* Makes the thumbnail of pixels in page->jpeg; NULL makes none. */
+static clipcu_status make_thumbnail(ccu_page *page, const uint8_t *pixels, clipcu_error *error) {
+    ccu_buffer_clear(&page->jpeg);
+    if (pixels == NULL) { return CLIPCU_OK; }
+    assert(page->options.image_size > 0);
+    const clipcu_status status = ccu_thumbnail_add(pixels, page->options.image_size, &page->jpeg,
+                                                   error);
+    return status == CLIPCU_OK ? ccu_buffer_status(&page->jpeg, error) : status;
+}
+
 static clipcu_status add_card(ccu_page *page, const ccu_page_item *item, ccu_spool *spool,
                               clipcu_error *error) {
     clipcu_status status = CLIPCU_OK;
-    ccu_buffer_clear(&page->jpeg);
     ccu_buffer_clear(&page->buffer);
-    if (item->pixels != NULL) {
-        assert(page->options.image_size > 0);
-        status = ccu_thumbnail_add(item->pixels, page->options.image_size, &page->jpeg, error);
-        if (status == CLIPCU_OK) { status = ccu_buffer_status(&page->jpeg, error); }
-        if (status != CLIPCU_OK) { return status; }
-    }
     if (item->group != NULL && page->rank == 1) {
-        ccu_markup_group(item->group, page->totals.groups == 1, &page->buffer);
+        status = make_thumbnail(page, item->group_pixels, error);
+        if (status != CLIPCU_OK) { return status; }
+        ccu_markup_group(item->group, item->group_pixels != NULL ? &page->jpeg : NULL,
+                         page->totals.groups == 1, &page->buffer);
     }
+    status = make_thumbnail(page, item->pixels, error);
+    if (status != CLIPCU_OK) { return status; }
     ccu_markup_card(&(ccu_card){ .kind = page->options.kind,
                                  .item = item,
                                  .jpeg = item->pixels != NULL ? &page->jpeg : NULL,

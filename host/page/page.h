@@ -40,6 +40,8 @@ typedef struct ccu_page_item {
     const char           *path;   /* of the picture; in a search of texts the text */
     const char           *group;  /* search: the query this is a hit of; items of a group follow one
                                      another, best first. Else NULL */
+    const uint8_t *group_pixels;  /* search: (S, S, 3) the query, where it is a picture; read with
+                                     the first item of the group. Else NULL */
     const char           *truth;  /* eval: the class it is; else NULL */
     const char           *error;  /* NULL: none. Else pixels and scores are not read */
     const uint8_t        *pixels; /* (S, S, 3) as the model saw it; NULL: no thumbnail */

@@ -27,6 +27,10 @@ run search vectors --query "<b>red" --html search.html
 exits 0 "a page of a search"
 test "$(grep -c 'data:image/jpeg' search.html)" -eq 2 && grep -q '<h2>&lt;b&gt;red</h2>' search.html
 report $? "a search: the query, and a thumbnail per hit"
+run search vectors --image red.ppm --html search.html
+test "$(grep -c 'data:image/jpeg' search.html)" -eq 3 &&
+    grep -q '<h2><img .*red.ppm</h2>' search.html
+report $? "a search for a picture shows the picture"
 run classify red.ppm --labels labels.txt --html no/such/page.html
 exits 3 "a folder that is not there"
 run classify red.ppm --labels labels.txt --html -
