@@ -63,6 +63,7 @@ class Engine:
         self.lib.clipcu_options_default.restype = Options
         self.lib.clipcu_bank_rows.restype = ctypes.POINTER(ctypes.c_float)
         self.lib.clipcu_bank_rows.argtypes = [ctypes.c_void_p]
+        self.lib.clipcu_builtin_templates.restype = ctypes.POINTER(ctypes.c_char_p)
         options = self.lib.clipcu_options_default()
         options.device, options.precision = CPU, PRECISIONS[precision]
         options.batch_max, options.threads = batch_max, threads
@@ -96,6 +97,12 @@ class Engine:
         rows = np.ctypeslib.as_array(self.lib.clipcu_bank_rows(bank), (len(labels), width)).copy()
         self.lib.clipcu_bank_close(bank)
         return rows
+
+    def templates(self, name):
+        """The built-in templates of that name, as strings."""
+        count = ctypes.c_int32()
+        found = self.lib.clipcu_builtin_templates(name.encode(), ctypes.byref(count))
+        return [found[i].decode() for i in range(count.value)]
 
     def close(self):
         self.lib.clipcu_close(self.handle)
