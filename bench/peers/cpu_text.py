@@ -6,9 +6,9 @@ and PyTorch (eager) in one process, in turns, on the same random weights.
                 [--tower ViT-B/32] [--every 10] [--turns 3] [--batch 80] [--json FILE] [--whole]
 
 clipcu's time is that of clipcu_bank_build: from strings to finished rows, of every N-th name
-(--every) in all templates; --whole builds the bank of all names once more at the end and says so. PyTorch
-starts from token ids in memory (no tokenizer, no averaging) and gets whole batches, other ones each
-turn; its time for all prompts is extrapolated from them:
+(--every) in all templates; --whole builds the bank of all names once more at the end and says so.
+PyTorch starts from token ids in memory (no tokenizer, no averaging) and gets whole batches, other
+ones each turn; its time for all prompts is extrapolated from them:
 
     padded 77    what CLIP's own zero-shot code does
     longest      padded to the longest prompt of all
