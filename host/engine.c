@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/threads.h"
 #include "model/weights.h"
 #include "ops/cpu_backend.h"
-
-#define THREADS_MAX 1024
 
 /* Trie rows per chunk of prompts: enough for large matrix products, small enough for the
  * activations (rows x 4 widths) to stay near the caches. */
@@ -34,9 +33,9 @@ static clipcu_status check_options(const clipcu_options *options, clipcu_error *
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "batch_max is %d, expected 0 .. %d",
                         options->batch_max, CCU_BATCH_MAX);
     }
-    if (options->threads < 0 || options->threads > THREADS_MAX) {
+    if (options->threads < 0 || options->threads > CCU_THREADS_MAX) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "threads is %d, expected 0 .. %d",
-                        options->threads, THREADS_MAX);
+                        options->threads, CCU_THREADS_MAX);
     }
     if (options->pixels_max < 1) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "pixels_max is %" PRId64 ", expected > 0",
@@ -149,7 +148,8 @@ static clipcu_status open_engine(clipcu_engine *engine, const ccu_checkpoint *ch
         status = ccu_engine_pick_batch(engine, error);
     }
     if (status == CLIPCU_OK) { status = ccu_engine_open_slabs(engine, error); }
-    return status == CLIPCU_OK ? upload_weights(engine, checkpoint, error) : status;
+    if (status == CLIPCU_OK) { status = upload_weights(engine, checkpoint, error); }
+    return status == CLIPCU_OK ? ccu_engine_check_headroom(engine, error) : status;
 }
 
 clipcu_status clipcu_open(const char *model_dir, const clipcu_options *options,

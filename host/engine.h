@@ -41,4 +41,8 @@ clipcu_status ccu_engine_pick_batch(clipcu_engine *engine, clipcu_error *error);
 /* Allocates both slabs and lays the towers out in them. NOMEM with the figures, LIMIT. */
 clipcu_status ccu_engine_open_slabs(clipcu_engine *engine, clipcu_error *error);
 
+/* NOMEM if the CPU's libraries would not have the memory that they need later, and end the process
+ * for want of. */
+clipcu_status ccu_engine_check_headroom(const clipcu_engine *engine, clipcu_error *error);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/threads.h"
 #include "cuda_backend.h"
 #include "model/weights.h"
@@ -20,6 +21,12 @@
 #define ROWS_MAX (1 << 24)
 
 #define MIB (1024.0 * 1024.0)
+
+/* What has to be left when a model is open. oneDNN, which compiles its kernels when they are first
+ * run, and OpenMP, which starts threads then, end the process when memory runs out: with too little
+ * address space (ulimit -v) clipcu classify crashed up to 40 MiB above what it took. */
+#define HEADROOM_BYTES ((size_t)64 << 20)
+#define HEADROOM_THREAD_BYTES ((size_t)16 << 20)
 
 void ccu_engine_warn(const clipcu_engine *engine, const char *text) {
     if (engine->options.warn != NULL) { engine->options.warn(engine->options.warn_user, text); }
@@ -42,10 +49,19 @@ static clipcu_status open_cuda(clipcu_engine *engine, clipcu_error *error) {
 }
 
 static clipcu_status open_cpu(clipcu_engine *engine, clipcu_error *error) {
-    char library[96];
+    char          library[96];
+    const int32_t threads   = engine->options.threads;
+    const int32_t startable = ccu_threads_startable(threads);
     if (engine->options.precision == CLIPCU_PRECISION_F16) {
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
                         "precision f16: not on the CPU; use f32 or bf16");
+    }
+    if (startable < threads) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "only %d of %d threads can be started", startable,
+                       threads); /* fits */
+        ccu_engine_warn(engine, text);
+        engine->options.threads = startable;
     }
     const clipcu_status status = ccu_cpu_open(engine->options.threads, &engine->be, error);
     if (status != CLIPCU_OK) { return status; }
@@ -202,5 +218,18 @@ clipcu_status ccu_engine_open_slabs(clipcu_engine *engine, clipcu_error *error) 
     lay_out_activations(engine, &activations);
     assert(weights.bytes == engine->weights_bytes);
     assert(activations.bytes == engine->activations_bytes);
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_engine_check_headroom(const clipcu_engine *engine, clipcu_error *error) {
+    if (engine->on_cuda) { return CLIPCU_OK; }
+    const size_t bytes = HEADROOM_BYTES + HEADROOM_THREAD_BYTES * (size_t)engine->options.threads;
+    void        *room  = ccu_alloc(bytes); /* never touched: costs a system call or two */
+    if (room == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM,
+                        "%s: no memory: less than %.0f MiB would be left to work with",
+                        engine->model_dir, (double)bytes / MIB);
+    }
+    ccu_free(room);
     return CLIPCU_OK;
 }

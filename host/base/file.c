@@ -186,6 +186,7 @@ static FILE *open_part(const char *part) {
     if (fd < 0) { return NULL; }
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
         stream = fdopen(fd, "wb");
+        if (stream == NULL) { (void)unlink(part); } /* already failing */
     } else {
         errno = EEXIST;
     }
