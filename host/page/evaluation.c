@@ -149,8 +149,9 @@ static void add_matrix(const ccu_page_accuracy *a, ccu_buffer *buffer) {
     } else {
         add_matrix_data(a, buffer);
     }
-    ccu_buffer_text(buffer, "</div>\n<p id=\"readout\" class=\"script\" aria-live=\"polite\">"
-                            "</p>\n</section>\n");
+    ccu_buffer_text(buffer, "</div>\n<p class=\"script readout\"><span id=\"readout\" "
+                            "aria-live=\"polite\"></span>\n<button type=\"button\" id=\"open\" "
+                            "hidden>Show</button></p>\n</section>\n");
 }
 
 /* The largest entries beside the diagonal, ties in the order of the matrix. Returns how many. */

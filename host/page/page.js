@@ -74,7 +74,7 @@ function sayCount(shown) {
                                                             : [" taken for ", bold(wanted.label)]));
         }
         if (wanted.counted > shown) {
-            output.append(`. ${wanted.counted} were counted, the others are not on this page`);
+            output.append(` (${wanted.counted - shown} not on this page)`);
         }
     }
     find("#show-all").hidden = shown === cards.length;
@@ -313,11 +313,13 @@ function openMatrix() {
     const data = readMatrix();
     const view = find("canvas", matrix) ? canvasView(data) : tableView(data);
     const keys = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    const button = find("#open");
     let at = [0, 0];
     const tell = ([row, column], byKey) => {
         at = [row, column];
         view.mark(row, column, byKey);
         const count = `${data.count(row, column)} of ${data.sums[row]}`;
+        button.hidden = !form || data.count(row, column) === 0;
         find("#readout").replaceChildren(...(row === column
             ? [bold(labels[row]), `: ${count} right`]
             : [bold(labels[row]), " taken for ", bold(labels[column]), `: ${count}`]));
@@ -332,8 +334,11 @@ function openMatrix() {
     });
     matrix.addEventListener("click", (event) => {
         const place = view.locate(event);
-        if (place) { tell(place, false); open(); }
+        if (!place) { return; }
+        tell(place, false);
+        if (event.pointerType !== "touch") { open(); } // a finger hits too little: it has Show
     });
+    button.addEventListener("click", open);
     matrix.addEventListener("focus", () => {
         if (matrix.matches(":focus-visible")) { tell(at, true); }
     });

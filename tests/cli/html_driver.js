@@ -149,12 +149,12 @@ const entries = () => { // [row, column, count]
     }));
     return list;
 };
-const point = (type, row, column, off) => {
+const point = (type, row, column, off, pointerType = "mouse") => {
     const target = canvas || one("#matrix tbody").rows[row].cells[column + 1];
     const box = target.getBoundingClientRect();
     const [x, y, pitch] = canvas ? [column, row, box.width / labels.length] : [0, 0, box.width];
     target.dispatchEvent(new PointerEvent(type, {
-        bubbles: true, clientX: box.left + (x + 0.5) * pitch + off,
+        bubbles: true, pointerType, clientX: box.left + (x + 0.5) * pitch + off,
         clientY: box.top + (canvas ? (y + 0.5) * pitch : box.height / 2) + off }));
 };
 const says = ([row, column, count], sum) => readout() === (row === column
@@ -168,8 +168,8 @@ const showsAll = (entry) => {
     const note = one("#count").textContent;
     const [row, column, count] = entry;
     return note.includes(`: ${labels[row]} taken for ${labels[column]}`) &&
-        (shown().length === count ? showsOnly(entry) && !note.includes("counted")
-            : shown().length < count && note.includes(`${count} were counted`));
+        (shown().length === count ? showsOnly(entry) && !note.includes("not on")
+            : shown().length < count && note.includes(`(${count - shown().length} not on this`));
 };
 const press = (key) => matrix.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 
@@ -207,6 +207,15 @@ const checkMatrix = async () => {
     point("click", lone[0], lone[1], 0);
     await wait();
     tell("click shows", showsAll(lone));
+    one("#show-all").click();
+    await wait();
+    const everything = shown().length;
+    point("click", lone[0], lone[1], 0, "touch");
+    await wait();
+    const patient = shown().length === everything && says(lone, sumOf(lone[0]));
+    one("#open").click();
+    await wait();
+    tell("tap tells, button shows", patient && showsAll(lone));
     tell("elements", document.getElementsByTagName("*").length < 40000 ? "few" : "many");
 };
 

@@ -64,8 +64,9 @@ cards=("controls: true" "by path: true" "least sure first: true" "surest first: 
        "by answer: true" "all again: true")
 matrix=("focus tells: true" "down leads: true" "up leads back: true" "keys move: true"
         "enter shows: true" "focus follows: true" "way back: true" "pointer tells: true"
-        "click shows: true" "elements: few" "mistake shows: true" "class shows: true"
-        "classes by top-1: true" "turned around: true" "classes by name: true")
+        "click shows: true" "tap tells, button shows: true" "elements: few" "mistake shows: true"
+        "class shows: true" "classes by top-1: true" "turned around: true"
+        "classes by name: true")
 
 # ---- What the command writes -------------------------------------------------------------------
 ppm red.ppm 377 000 000
