@@ -389,12 +389,13 @@ clipcu_status ccu_st_tensor(const ccu_st_file *file, const ccu_st_entry *entry, 
         tensor.dtype = CCU_BF16;
     } else {
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
-                        "tensor %s: expected F32, F16 or BF16, found %.20s", entry->name,
-                        entry->dtype);
+                        "%s: tensor %s: expected F32, F16 or BF16, found %.20s",
+                        file->storage.path, entry->name, entry->dtype);
     }
     if (entry->rank > 4 || entry->bytes == 0) {
-        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "tensor %s: %d dimensions, %zu bytes",
-                        entry->name, entry->rank, entry->bytes);
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "%s: tensor %s: %d dimensions, %zu bytes, expected at most 4 and some",
+                        file->storage.path, entry->name, (int)entry->rank, entry->bytes);
     }
     for (int32_t i = 0; i < entry->rank; i++) { tensor.shape[i] = entry->shape[i]; }
     *out = tensor;
