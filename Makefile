@@ -5,6 +5,7 @@ BUILD       ?= build
 JOBS        ?= $(shell nproc 2>/dev/null || echo 2)
 TEST_JOBS   ?= 2
 PREFIX      ?= /usr/local
+FUZZ_SECONDS ?= 60
 CMAKE_FLAGS ?=
 WERROR      := $(if $(filter true,$(CI)),ON,OFF)
 
@@ -14,12 +15,13 @@ configure = cmake -S . -B $(1) $(call generator,$(1)) -DCLIPCU_WERROR=$(WERROR)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help deps configure build demo test test-full gpu-check coverage-kernels install clean \
-        format
+.PHONY: help deps configure build demo test test-full gpu-check coverage-kernels fuzz install \
+        clean format
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
-	@echo "variables: BUILD=$(BUILD) JOBS=$(JOBS) PREFIX=$(PREFIX) CMAKE_FLAGS=$(CMAKE_FLAGS)"
+	@echo "variables: BUILD=$(BUILD) JOBS=$(JOBS) PREFIX=$(PREFIX) FUZZ_SECONDS=$(FUZZ_SECONDS)" \
+	    "CMAKE_FLAGS=$(CMAKE_FLAGS)"
 
 deps: ## install what is missing (apt-get) or say what to install
 	@cmake/deps.sh
@@ -56,13 +58,18 @@ coverage-kernels: deps ## which lines of kernels/ the tests on the emulator run
 	tests/run.sh $(BUILD)-coverage $(TEST_JOBS) --label-regex '^emu$$'
 	tests/emu/coverage.sh $(BUILD)-coverage
 
+fuzz: deps ## look for inputs that break what reads files, FUZZ_SECONDS for each kind of file
+	$(call configure,$(BUILD)-fuzz) -DCMAKE_C_COMPILER=clang -DCLIPCU_FUZZ=ON $(CMAKE_FLAGS)
+	cmake --build $(BUILD)-fuzz --parallel $(JOBS) --target fuzz_targets
+	tests/fuzz/fuzz.sh $(BUILD)-fuzz $(FUZZ_SECONDS)
+
 install: configure ## library, header, command and demo model, under PREFIX
 	$(call configure,$(BUILD)) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
 	cmake --build $(BUILD) --parallel $(JOBS)
 	cmake --install $(BUILD)
 
 clean: ## remove what was built
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-gpu
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-gpu
 
 format: ## run clang-format over all C files but tables of data
 	find include host tests -name '*.[ch]' ! -name '*_table.c' -exec clang-format -i {} +
