@@ -137,9 +137,9 @@ static void old_parts_are_replaced(void **state) {
 static void broken_links_are_not_passed_over(void **state) {
     static const char *const names[] = { "preprocessor_config.json", "config.json",
                                          "model.safetensors" };
-    const st_dir *dir = *state;
-    st_model      model;
-    char          path[512];
+    const st_dir            *dir     = *state;
+    st_model                 model;
+    char                     path[512];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         ccu_checkpoint checkpoint = { .files = NULL };
         clipcu_error   error      = { .code = CLIPCU_OK };

@@ -184,8 +184,10 @@ static void the_check_can_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_check_can_fail),   cmocka_unit_test(few_open_files),
-        cmocka_unit_test(little_address_space), cmocka_unit_test(few_threads),
+        cmocka_unit_test(the_check_can_fail),
+        cmocka_unit_test(few_open_files),
+        cmocka_unit_test(little_address_space),
+        cmocka_unit_test(few_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,7 @@ static void poison(fixture *f, const ccu_st_entry *entry, uint32_t bits, size_t 
     const size_t count = entry->bytes / size;
     const size_t at[]  = { 0, count / 2, count - 1 };
     for (size_t i = 0; i < 3; i++) {
-        uint8_t       *place  = f->weights + entry->offset + at[i] * size;
+        uint8_t       *place = f->weights + entry->offset + at[i] * size;
         uint8_t        kept[4];
         clipcu_engine *engine = NULL;
         clipcu_error   error;
