@@ -1,4 +1,5 @@
-# `cmake --install`: library, header, command, find_package(clipcu) and pkg-config.
+# `cmake --install`: library, header, command with its manual page and completions, demo model,
+# find_package(clipcu) and pkg-config.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS clipcu EXPORT clipcuTargets
@@ -6,6 +7,9 @@ install(TARGETS clipcu EXPORT clipcuTargets
         PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(CLIPCU_CLI)
     install(TARGETS clipcu_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    if(TARGET clipcu_docs)
+        install(DIRECTORY ${PROJECT_BINARY_DIR}/share/ DESTINATION ${CMAKE_INSTALL_DATADIR})
+    endif()
 endif()
 install(DIRECTORY weights/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/clipcu)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -54,7 +54,7 @@ typedef struct ccu_option {
     const char        *argument; /* its name in --help; NULL: takes none */
     size_t             offset;   /* in ccu_arguments */
     int64_t            min, max;
-    const char *const *choices;  /* ends with NULL */
+    const char *const *choices;  /* ends with NULL; of a TEXT: what it may be beside a file */
     const char        *fallback; /* as if it had been given; NULL: none */
     unsigned           commands; /* bits */
     const char        *section;  /* of --help; options of a section stand together */

@@ -17,6 +17,8 @@ static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
 static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", "int8", NULL };
 static const char *const crops[]        = { "floor", "half-even", NULL };
 static const char *const tokenizers[]   = { "openai", "hf", NULL };
+/* Beside files; completion offers them. */
+static const char *const template_sets[] = { "single", "openai7", "openai80", NULL };
 
 const ccu_command ccu_commands[] = {
     { "classify", CCU_CLASSIFY, "say which of your words fit each picture best",
@@ -78,7 +80,7 @@ const ccu_option ccu_option_table[] = {
       "class names already encoded, made by clipcu bank" },
     { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_INFO, "What to show",
       "this bank instead of a model; with --model also whether the two belong together" },
-    { "templates", 0, CCU_OPTION_TEXT, "FILE", AT(templates), 0, 0, NULL, "single",
+    { "templates", 0, CCU_OPTION_TEXT, "FILE", AT(templates), 0, 0, template_sets, "single",
       CCU_CLASSIFY | CCU_BANK, CLASSES,
       "sentences that names are put into, one per line with {} for the name; or built in: "
       "single (\"a photo of a {}.\"), openai7, openai80. Many make the start slower" },

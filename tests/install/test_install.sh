@@ -25,7 +25,9 @@ quietly() { "$@" > "$folder/log" 2>&1 || { cat "$folder/log"; fail "$*"; }; }
 quietly "$CLIPCU_CMAKE" --install "$CLIPCU_BUILD" --prefix "$prefix"
 found=$(cd "$prefix" && find . -type f | sed 's|/lib/[a-z0-9_]*-linux-gnu[a-z0-9]*/|/lib/|' | sort)
 for file in ./bin/clipcu ./include/clipcu.h ./lib/cmake/clipcu/clipcuConfig.cmake \
-            ./lib/pkgconfig/clipcu.pc ./share/doc/clipcu/LICENSE; do
+            ./lib/pkgconfig/clipcu.pc ./share/doc/clipcu/LICENSE ./share/man/man1/clipcu.1 \
+            ./share/bash-completion/completions/clipcu ./share/zsh/site-functions/_clipcu \
+            ./share/fish/vendor_completions.d/clipcu.fish; do
     echo "$found" | grep -qx "$file" || fail "$file was not installed"
 done
 test "$(find "$prefix" -name '*.h' | wc -l)" = 1 || fail "more than one header was installed"
