@@ -10,6 +10,7 @@
 #include "cli/overwrite.h"
 #include "cli/report.h"
 #include "cli/runner.h"
+#include "cli/self.h"
 
 /* Opens what the caller has closed of 0, 1 and 2, so that no file of ours gets such a number and
  * messages land in it. Read-only: writing still fails, as it should. */
@@ -96,6 +97,7 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
 int main(int argc, char **argv) {
     ccu_arguments arguments;
     clipcu_error  error = { .code = CLIPCU_OK };
+    ccu_self_change(argv);
     fill_standard_files();
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write; cannot fail */
     (void)signal(SIGXFSZ, SIG_IGN); /* so is a file that grows beyond ulimit -f */

@@ -1,12 +1,14 @@
 /* What commands do before they start; see session.h. */
 #include "cli/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/report.h"
+#include "cli/self.h"
 
 void ccu_vocabulary_free(ccu_vocabulary *vocabulary) {
     ccu_words_free(&vocabulary->labels);
@@ -78,14 +80,17 @@ static bool is_folder(const char *path) {
     return path[0] != '\0' && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static const char *find_model(const ccu_arguments *arguments) {
+/* Written into `demo` if it is the demo model. */
+static const char *find_model(const ccu_arguments *arguments, char demo[PATH_MAX]) {
     const char *wanted = getenv("CLIPCU_MODEL");
     if (arguments->model != NULL) { return arguments->model; }
     if (wanted != NULL && wanted[0] != '\0') { return wanted; }
-    const char *demo = is_folder(CLIPCU_DEMO_SOURCE) ? CLIPCU_DEMO_SOURCE : CLIPCU_DEMO_INSTALLED;
+    if (!ccu_self_beside(CLIPCU_DEMO_INSTALLED, demo)) {
+        (void)snprintf(demo, PATH_MAX, "%s", CLIPCU_DEMO_SOURCE); /* cut: is no folder */
+    }
     if (!is_folder(demo)) {
-        ccu_report("no model: the demo model is neither in %s nor in %s; give one with --model DIR",
-                   CLIPCU_DEMO_SOURCE, CLIPCU_DEMO_INSTALLED);
+        ccu_report("no model: the demo model was not installed with clipcu; give one with "
+                   "--model DIR");
         return NULL;
     }
     if (arguments->quiet == 0 && isatty(STDERR_FILENO)) {
@@ -115,7 +120,8 @@ int ccu_session_open(const ccu_arguments *arguments, clipcu_engine **out) {
     if (arguments->pixels_max > 0) { options.pixels_max = arguments->pixels_max; }
     if (arguments->quiet == 0) { options.warn = warn; }
 
-    const char *model = find_model(arguments);
+    char        demo[PATH_MAX];
+    const char *model = find_model(arguments, demo);
     if (model == NULL) { return CCU_EXIT_FATAL; }
     if (clipcu_open(model, &options, out, &error) != CLIPCU_OK) {
         ccu_report("%s", error.text);

@@ -109,6 +109,13 @@ for program in "$folder/example/build/example" "$folder/example/by_pkgconfig"; d
 done
 echo "the example says: $said"
 
+# The command finds what was installed with it, wherever that was moved to.
+mv "$prefix" "$folder/moved"
+"$folder/moved/bin/clipcu" info --format json --device cpu > "$folder/log" || fail "info: $?"
+grep -qF "$(realpath "$folder/moved")/share/clipcu/demo\"" "$folder/log" ||
+    fail "the installed command does not use its own demo model: $(cat "$folder/log")"
+mv "$folder/moved" "$prefix"
+
 # Without its picture it must fail and say which file is missing.
 rm "$folder/run/photo.jpg"
 if (cd "$folder/run" && LD_LIBRARY_PATH=$library "$folder/example/build/example") \
