@@ -75,6 +75,7 @@ clipcu_status ccu_batch_fill(ccu_batch *batch, ccu_source *source, clipcu_error 
         if (ccu_source_next(source, wait_ms, &next) != CCU_SOURCE_ITEM) { break; }
         ccu_batch_item *item = &batch->items[batch->count];
         item->error          = next.error;
+        item->class_index    = next.class_index;
         item->path           = ccu_strdup(next.path);
         if (item->path == NULL) {
             return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for the path of a picture");

@@ -18,8 +18,9 @@ typedef struct ccu_batch_options {
 
 typedef struct ccu_batch_item {
     char        *path;
-    clipcu_error error; /* OK: loaded */
-    int32_t      row;   /* in pixels and whatever is computed from them; -1: not loaded */
+    int32_t      class_index; /* of a labelled data set; -1: none */
+    clipcu_error error;       /* OK: loaded */
+    int32_t      row; /* in pixels and whatever is computed from them; -1: not loaded */
 } ccu_batch_item;
 
 typedef struct ccu_batch {

@@ -17,6 +17,8 @@ struct ccu_source {
     ccu_reader         list; /* fd -1: none open */
     ccu_folder         folder;
     const char        *name; /* of the list or folder that is open */
+    int64_t            line; /* of the list, from 1 */
+    ccu_labelled_line  cut;
 };
 
 static bool ends_with(const char *text, const char *ending) {
@@ -67,14 +69,56 @@ static void warn(const ccu_source *source, const char *format, int64_t count) {
     source->options.warn(source->options.warn_user, text);
 }
 
+static int line_max(const ccu_source *source) {
+    return source->options.classes != NULL ? CCU_LABELLED_LINE_MAX : CCU_PATH_MAX;
+}
+
 /* The next picture of the open folder; false when it is done. */
 static bool next_in_folder(ccu_source *source, ccu_source_item *item) {
-    if (ccu_folder_next(&source->folder, &item->path, &item->error)) { return true; }
+    const size_t top_bytes = source->folder.listings[0].path_bytes;
+    if (ccu_folder_next(&source->folder, &item->path, &item->error)) {
+        clipcu_error why = { .code = CLIPCU_OK };
+        if (source->options.classes != NULL && item->error.code == CLIPCU_OK &&
+            ccu_labelled_folder(source->options.classes, item->path + top_bytes,
+                                &item->class_index, &why) != CLIPCU_OK) {
+            (void)ccu_fail(&item->error, why.code, "%s: %s", item->path, why.text);
+        }
+        return true;
+    }
     if (source->folder.links_skipped > 0) {
         warn(source, "links to folders in it were not followed", source->folder.links_skipped);
     }
     if (source->folder.pictures == 0) { warn(source, "no pictures in this folder", -1); }
     return false;
+}
+
+/* What a line of a list says. False: nothing. */
+static bool read_line(ccu_source *source, size_t bytes, ccu_source_item *item) {
+    const bool   csv = ccu_labelled_is_csv(source->name);
+    clipcu_error why = { .code = CLIPCU_OK };
+    source->line++;
+    if (bytes == 0) { return false; }
+    if (source->options.classes == NULL) {
+        if (strlen(item->path) != bytes) {
+            (void)ccu_fail(&item->error, CLIPCU_ERR_FORMAT,
+                           "%s: a line of this list holds a NUL byte", source->name);
+        }
+        return true;
+    }
+    if (ccu_labelled_is_heading(item->path, source->line, csv)) { return false; }
+    if (ccu_labelled_cut(item->path, bytes, csv, &source->cut, &why) != CLIPCU_OK) {
+        (void)ccu_fail(&item->error, why.code, "%s: line %lld: %s", source->name,
+                       (long long)source->line, why.text);
+        item->path = source->name;
+        return true;
+    }
+    item->path        = source->cut.path;
+    item->class_index = ccu_classes_index(source->options.classes, source->cut.label);
+    if (item->class_index < 0) {
+        (void)ccu_fail(&item->error, CLIPCU_ERR_FORMAT, "%s: no class is called \"%.100s\"",
+                       item->path, source->cut.label);
+    }
+    return true;
 }
 
 /* The next line of the open list. */
@@ -83,17 +127,14 @@ static ccu_source_result next_in_list(ccu_source *source, int wait_ms, ccu_sourc
     for (;;) {
         switch (ccu_reader_next(&source->list, wait_ms, &item->path, &bytes)) {
         case CCU_READER_LINE:
-            if (bytes == 0) { continue; }
-            if (strlen(item->path) != bytes) {
-                (void)ccu_fail(&item->error, CLIPCU_ERR_FORMAT,
-                               "%s: a line of this list holds a NUL byte", source->name);
-            }
+            if (!read_line(source, bytes, item)) { continue; }
             return CCU_SOURCE_ITEM;
         case CCU_READER_TOO_LONG:
             item->path = source->name;
+            source->line++;
             (void)ccu_fail(&item->error, CLIPCU_ERR_LIMIT,
                            "%s: a line of this list is longer than %d bytes", source->name,
-                           CCU_PATH_MAX);
+                           line_max(source));
             return CCU_SOURCE_ITEM;
         case CCU_READER_FAILED:
             item->path = source->name;
@@ -111,22 +152,24 @@ static ccu_source_result next_in_list(ccu_source *source, int wait_ms, ccu_sourc
 static bool open_input(ccu_source *source, const char *input, ccu_source_item *item) {
     struct stat info;
     const bool  standard = strcmp(input, "-") == 0;
+    const bool  folder   = !standard && stat(input, &info) == 0 && S_ISDIR(info.st_mode);
     source->name         = standard ? "standard input" : input;
+    source->line         = 0;
     item->path           = source->name;
-    if (standard || ends_with(input, ".txt")) {
-        return ccu_reader_open(standard ? NULL : input, CCU_PATH_MAX, source->options.wake_fd,
-                               &source->list, &item->error) != CLIPCU_OK;
+    if (standard || ends_with(input, ".txt") || (source->options.classes != NULL && !folder)) {
+        return ccu_reader_open(standard ? NULL : input, (size_t)line_max(source),
+                               source->options.wake_fd, &source->list,
+                               &item->error) != CLIPCU_OK;
     }
-    if (stat(input, &info) == 0 && S_ISDIR(info.st_mode)) {
-        return ccu_folder_open(input, &source->folder, &item->error) != CLIPCU_OK;
-    }
+    if (folder) { return ccu_folder_open(input, &source->folder, &item->error) != CLIPCU_OK; }
     return true; /* also a missing file: whoever loads it says so */
 }
 
 ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_item *item) {
     for (;;) {
-        item->path  = NULL;
-        item->error = (clipcu_error){ .code = CLIPCU_OK };
+        item->path        = NULL;
+        item->class_index = -1;
+        item->error       = (clipcu_error){ .code = CLIPCU_OK };
         if (source->list.fd >= 0) {
             const ccu_source_result result = next_in_list(source, wait_ms, item);
             if (result != CCU_SOURCE_END) { return result; }

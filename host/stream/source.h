@@ -6,13 +6,15 @@
  *                over. A line is one picture, never another list or folder
  *   -            such a list from standard input
  *
+ * As a labelled data set: a folder of classes, or a list with labels; see labelled.h.
+ *
  * Memory does not grow with the number of pictures, except for the listing of a folder. */
 #ifndef CCU_STREAM_SOURCE_H
 #define CCU_STREAM_SOURCE_H
 
 #include <stdbool.h>
 
-#include "base/status.h"
+#include "stream/labelled.h"
 
 typedef struct ccu_source ccu_source;
 
@@ -22,6 +24,7 @@ typedef struct ccu_source_options {
     int                wake_fd; /* the source ends when this becomes readable; -1: never */
     clipcu_warn_fn     warn;    /* a folder without pictures, links not followed; may be NULL */
     void              *warn_user;
+    const ccu_classes *classes; /* inputs are labelled data sets of these; NULL: not labelled */
 } ccu_source_options;
 
 typedef enum ccu_source_result {
@@ -31,8 +34,9 @@ typedef enum ccu_source_result {
 } ccu_source_result;
 
 typedef struct ccu_source_item {
-    const char  *path;  /* lives until the next call */
-    clipcu_error error; /* OK: a picture to load; else why this input gives none */
+    const char  *path;        /* lives until the next call */
+    int32_t      class_index; /* of a labelled data set; -1: none */
+    clipcu_error error;       /* OK: a picture to load; else why this input gives none */
 } ccu_source_item;
 
 /* Touches no file. UNSUPPORTED names a kind of input that this version does not read. */
