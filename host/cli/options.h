@@ -75,6 +75,7 @@ typedef struct ccu_arguments {
     const char        *html;                          /* classify, search, eval */
     const char        *query, *queries, *image, *names; /* search */
     int64_t            html_max;
+    int32_t            base_new;                      /* eval */
     ccu_device_choice  device;
     const char *const *inputs;
     int32_t            inputs_count;

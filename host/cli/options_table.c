@@ -13,6 +13,7 @@
 #define OTHER    "Other"
 
 static const char *const formats[]      = { "table", "jsonl", "csv", NULL };
+static const char *const eval_formats[] = { "table", "json", NULL };
 static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
 static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", "int8", NULL };
 static const char *const crops[]        = { "floor", "half-even", NULL };
@@ -64,7 +65,17 @@ const ccu_command ccu_commands[] = {
       "  clipcu search photos --image dog.jpg --top 3\n"
       "  clipcu search photos --queries queries.txt --format jsonl -o hits.jsonl\n"
       "  clipcu search birds.safetensors --image bird.jpg\n" },
-    { "eval", 0, NULL, NULL, NULL, NULL },
+    { "eval", CCU_EVAL, "measure how often the best match is right",
+      "clipcu eval [OPTIONS] DATA...\n",
+      "DATA is a folder with a folder for each class, or a list: PATH<TAB>LABEL lines,\n"
+      "in a .csv PATH,LABEL; - for such lines on standard input. A folder or label is\n"
+      "the class of that name, underscores being spaces. Without --classes, --labels or\n"
+      "--bank the classes are those of the data, ordered by name. A picture that cannot\n"
+      "be read is reported and not counted.\n",
+      "  clipcu eval pets/\n"
+      "  clipcu eval imagenet/val --labels wnid_names.txt --templates openai80\n"
+      "  clipcu eval test.csv --labels birds.txt --base-new --format json -o birds.json\n"
+      "  clipcu eval pets/ --html pets.html\n" },
     { "learn", 0, NULL, NULL, NULL, NULL },
     { "bench", 0, NULL, NULL, NULL, NULL },
 };
@@ -72,20 +83,25 @@ const size_t ccu_commands_count = sizeof ccu_commands / sizeof ccu_commands[0];
 
 const ccu_option ccu_option_table[] = {
     { "classes", 0, CCU_OPTION_TEXT, "A,B,..", AT(classes), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_BANK, CLASSES,
+      CCU_CLASSIFY | CCU_BANK | CCU_EVAL, CLASSES,
       "class names, parted by commas; a name that holds a comma needs --labels" },
     { "labels", 0, CCU_OPTION_TEXT, "FILE", AT(labels), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_BANK,
       CLASSES, "class names, one per line" },
-    { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_CLASSIFY, CLASSES,
-      "class names already encoded, made by clipcu bank" },
+    { "labels", 0, CCU_OPTION_TEXT, "FILE", AT(labels), 0, 0, NULL, NULL, CCU_EVAL, CLASSES,
+      "class names, one per line; where folders are called otherwise, FOLDER<TAB>NAME" },
+    { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EVAL,
+      CLASSES, "class names already encoded, made by clipcu bank" },
     { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_INFO, "What to show",
       "this bank instead of a model; with --model also whether the two belong together" },
     { "templates", 0, CCU_OPTION_TEXT, "FILE", AT(templates), 0, 0, template_sets, "single",
-      CCU_CLASSIFY | CCU_BANK, CLASSES,
+      CCU_CLASSIFY | CCU_BANK | CCU_EVAL, CLASSES,
       "sentences that names are put into, one per line with {} for the name; or built in: "
       "single (\"a photo of a {}.\"), openai7, openai80. Many make the start slower" },
     { "top", 'k', CCU_OPTION_NUMBER, "K", AT(top), 1, 1024, NULL, "5", CCU_CLASSIFY, CLASSES,
       "classes to report per picture, at most as many as there are" },
+    { "base-new", 0, CCU_OPTION_FLAG, NULL, AT(base_new), 0, 0, NULL, NULL, CCU_EVAL, CLASSES,
+      "part the classes in two: the first half, rounded up, is base, the rest new. Pictures are "
+      "compared with the classes of their own half; the harmonic mean of both is shown" },
     { "prompt", 0, CCU_OPTION_REFUSED, "FILE", 0, 0, 0, NULL, NULL, CCU_CLASSIFY, NULL, NULL },
 
     { "query", 0, CCU_OPTION_TEXT, "TEXT", AT(query), 0, 0, NULL, NULL, CCU_SEARCH, SEARCH,
@@ -108,8 +124,10 @@ const ccu_option ccu_option_table[] = {
       "for people, one JSON object per line, or comma-separated" },
     { "format", 0, CCU_OPTION_CHOICE, "table|jsonl|json", AT(format), 0, 0, info_formats, "table",
       CCU_INFO, RESULTS, "for people, or one JSON object" },
+    { "format", 0, CCU_OPTION_CHOICE, "table|json", AT(format), 0, 0, eval_formats, "table",
+      CCU_EVAL, RESULTS, "for people, or one JSON object with every class and confusion" },
     { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_SEARCH, RESULTS,
+      CCU_CLASSIFY | CCU_SEARCH | CCU_EVAL, RESULTS,
       "write results there instead of standard output. The file appears when it is complete; "
       "until then it is FILE.part" },
     { "output", 'o', CCU_OPTION_TEXT, "PREFIX", AT(output), 0, 0, NULL, NULL, CCU_EMBED, RESULTS,
@@ -119,11 +137,11 @@ const ccu_option ccu_option_table[] = {
       "the bank to write" },
     { "resume", 0, CCU_OPTION_REFUSED, NULL, 0, 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED, NULL,
       NULL },
-    { "html", 0, CCU_OPTION_TEXT, "FILE", AT(html), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_SEARCH,
-      RESULTS,
+    { "html", 0, CCU_OPTION_TEXT, "FILE", AT(html), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_SEARCH | CCU_EVAL, RESULTS,
       "also write a page of the results, with a thumbnail of each picture: one file, no network" },
     { "html-max", 0, CCU_OPTION_NUMBER, "N", AT(html_max), 0, 1000000, NULL, "2000",
-      CCU_CLASSIFY | CCU_SEARCH, RESULTS,
+      CCU_CLASSIFY | CCU_SEARCH | CCU_EVAL, RESULTS,
       "pictures that the page shows, about 7 KB each; further ones are only counted" },
 
     { "model", 0, CCU_OPTION_TEXT, "DIR", AT(model), 0, 0, NULL, NULL, CCU_ALL, MODEL,
@@ -139,18 +157,19 @@ const ccu_option ccu_option_table[] = {
       CCU_ALL, MODEL, "whose reading of odd text to follow: OpenAI's and open_clip's, or Hugging "
                       "Face's" },
     { "truncate", 0, CCU_OPTION_FLAG, NULL, AT(truncate), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_EMBED | CCU_BANK | CCU_SEARCH, MODEL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_BANK | CCU_SEARCH | CCU_EVAL, MODEL,
       "cut texts that are too long for the model [default: refuse them]" },
 
     { "crop", 0, CCU_OPTION_CHOICE, "floor|half-even", AT(crop), 0, 0, crops, "floor",
-      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH, PICTURES,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL, PICTURES,
       "where a centre crop starts when the difference is odd: as Hugging Face does, or as "
       "torchvision and open_clip do" },
     { "exif", 0, CCU_OPTION_FLAG, NULL, AT(exif), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH, PICTURES,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL, PICTURES,
       "turn pictures upright by their EXIF tag [default: as stored, as CLIP does]" },
     { "max-pixels", 0, CCU_OPTION_NUMBER, "N", AT(pixels_max), 1, INT32_MAX, NULL, "178956970",
-      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH, PICTURES, "refuse pictures with more pixels" },
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL, PICTURES,
+      "refuse pictures with more pixels" },
 
     { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 0, 4096, NULL, "0", CCU_ALL, SPEED,
       "pictures that go through the model at once; 0 takes 32 on the CPU and what fits on a CUDA "

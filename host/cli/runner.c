@@ -20,20 +20,19 @@ int ccu_runner_fatal(const clipcu_error *error, const ccu_output *output) {
     return CCU_EXIT_FATAL;
 }
 
-static clipcu_status open_source(const ccu_arguments *arguments, int wake_fd, clipcu_warn_fn warn,
-                                 void *warn_user, ccu_source **out, clipcu_error *error) {
-    return ccu_source_open(&(ccu_source_options){ .inputs       = arguments->inputs,
-                                                  .inputs_count = arguments->inputs_count,
-                                                  .wake_fd      = wake_fd,
-                                                  .warn         = warn,
-                                                  .warn_user    = warn_user },
-                           out, error);
+/* Says where a source's inputs come from; without warnings, never woken. */
+static ccu_source_options describe(const ccu_arguments *arguments, const ccu_classes *classes) {
+    return (ccu_source_options){ .inputs       = arguments->inputs,
+                                 .inputs_count = arguments->inputs_count,
+                                 .wake_fd      = -1,
+                                 .classes      = classes };
 }
 
 int ccu_runner_check(const ccu_arguments *arguments) {
-    ccu_source         *source = NULL;
-    clipcu_error        error  = { .code = CLIPCU_OK };
-    const clipcu_status status = open_source(arguments, -1, NULL, NULL, &source, &error);
+    ccu_source              *source  = NULL;
+    clipcu_error             error   = { .code = CLIPCU_OK };
+    const ccu_source_options options = describe(arguments, NULL);
+    const clipcu_status      status  = ccu_source_open(&options, &source, &error);
     ccu_source_close(source);
     if (status == CLIPCU_OK) { return CCU_EXIT_OK; }
     ccu_report("%s", error.text);
@@ -41,15 +40,16 @@ int ccu_runner_check(const ccu_arguments *arguments) {
 }
 
 /* How many inputs there will be; 0 if that cannot be told soon. */
-static int64_t count_inputs(const ccu_arguments *arguments) {
-    const double    started = ccu_progress_clock();
-    ccu_source     *source  = NULL;
-    ccu_source_item item;
-    int64_t         count = 0;
+static int64_t count_inputs(const ccu_arguments *arguments, const ccu_classes *classes) {
+    const ccu_source_options options = describe(arguments, classes);
+    const double             started = ccu_progress_clock();
+    ccu_source              *source  = NULL;
+    ccu_source_item          item;
+    int64_t                  count = 0;
     for (int32_t i = 0; i < arguments->inputs_count; i++) {
         if (strcmp(arguments->inputs[i], "-") == 0) { return 0; }
     }
-    if (open_source(arguments, -1, NULL, NULL, &source, NULL) != CLIPCU_OK) { return 0; }
+    if (ccu_source_open(&options, &source, NULL) != CLIPCU_OK) { return 0; }
     while (ccu_source_next(source, -1, &item) == CCU_SOURCE_ITEM) {
         count++;
         if (count % 1024 == 0 && ccu_progress_clock() - started > COUNT_SECONDS) {
@@ -71,6 +71,14 @@ static void warn(void *user, const char *text) {
     ccu_report("warning: %s", text);
 }
 
+static void tell_failures(const ccu_batch *batch, ccu_progress *progress) {
+    for (int32_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].row >= 0) { continue; }
+        ccu_progress_clear(progress);
+        ccu_report("%s", batch->items[i].error.text);
+    }
+}
+
 /* Batch after batch, until the source ends or a signal comes. */
 static clipcu_status work(const ccu_run *run, ccu_source *source, ccu_batch *batch,
                           float *embeddings, ccu_progress *progress, clipcu_error *error) {
@@ -83,6 +91,7 @@ static clipcu_status work(const ccu_run *run, ccu_source *source, ccu_batch *bat
                                           error);
             if (status != CLIPCU_OK) { return status; }
         }
+        if (run->tells) { tell_failures(batch, progress); }
         status = run->take(run->context, batch, embeddings, error);
         if (status != CLIPCU_OK) { return status; }
         ccu_progress_add(progress, batch->count, batch->count - batch->loaded);
@@ -102,7 +111,8 @@ int ccu_runner_run(const ccu_run *run) {
     ccu_progress      progress;
 
     ccu_interrupt_arm(run->interrupt, true);
-    ccu_progress_open(&progress, "image", visible ? count_inputs(run->arguments) : 0, visible);
+    ccu_progress_open(&progress, "image", visible ? count_inputs(run->arguments, run->classes) : 0,
+                      visible);
     clipcu_status status =
         embeddings == NULL
             ? ccu_fail(&error, CLIPCU_ERR_NOMEM, "no memory for %d embeddings", info.batch_max)
@@ -114,8 +124,11 @@ int ccu_runner_run(const ccu_run *run) {
                                                    .context = run->engine },
                              &batch, &error);
     if (status == CLIPCU_OK) {
-        status = open_source(run->arguments, run->interrupt->wake[0], quiet ? NULL : warn,
-                             &progress, &source, &error);
+        ccu_source_options options = describe(run->arguments, run->classes);
+        options.wake_fd            = run->interrupt->wake[0];
+        options.warn               = quiet ? NULL : warn;
+        options.warn_user          = &progress;
+        status                     = ccu_source_open(&options, &source, &error);
     }
     if (status == CLIPCU_OK) { status = work(run, source, &batch, embeddings, &progress, &error); }
     ccu_source_close(source);

@@ -16,7 +16,9 @@ typedef struct ccu_run {
     clipcu_engine       *engine;
     const ccu_arguments *arguments;
     ccu_interrupt       *interrupt;
-    const ccu_output    *output; /* where results are read: says whether anyone still listens */
+    const ccu_classes   *classes; /* inputs are labelled data sets of these; NULL: not labelled */
+    bool                 tells;   /* failed inputs are reported: the results do not hold them */
+    const ccu_output    *output;  /* where results are read: says whether anyone still listens */
     ccu_take_fn          take;
     void                *context;
 } ccu_run;

@@ -12,7 +12,7 @@ report $? "--version is the header's"
 
 run
 exits 1 "no command"
-says "classify, embed, bank, search or info" "no command"
+says "classify, embed, bank, search, eval or info" "no command"
 for words in --help -h help "help help"; do
     # shellcheck disable=SC2086
     run $words
@@ -44,7 +44,7 @@ run help nonsense
 exits 1 "help nonsense"
 
 # ---- What is not in this version ----------------------------------------------------------------
-for command in eval learn bench; do
+for command in learn bench; do
     run "$command" x
     exits 1 "$command"
     says "$command is not in this version" "$command"

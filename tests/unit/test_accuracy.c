@@ -1,4 +1,4 @@
-/* host/bank/accuracy: hand-made cases, and a naive count beside it that notices a wrong tally. */
+/* host/stream/accuracy: hand-made cases, and a naive count beside it that notices a wrong tally. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-#include "bank/accuracy.h"
+#include "stream/accuracy.h"
 #include "base/memory.h"
 
 #define PICTURES 500

@@ -1,5 +1,5 @@
 /* How often a model is right; see accuracy.h. */
-#include "bank/accuracy.h"
+#include "stream/accuracy.h"
 
 #include <assert.h>
 #include <math.h>

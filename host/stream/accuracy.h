@@ -2,8 +2,8 @@
  * and shows what comes out.
  *
  * Letters: K classes. "truth" is the class a picture is of, "taken for" the best match. */
-#ifndef CCU_BANK_ACCURACY_H
-#define CCU_BANK_ACCURACY_H
+#ifndef CCU_STREAM_ACCURACY_H
+#define CCU_STREAM_ACCURACY_H
 
 #include "base/status.h"
 
