@@ -47,6 +47,19 @@ static void end_on_bus_error(int number) {
     _exit(CCU_EXIT_FATAL);
 }
 
+/* Whether the file of queries can be read, before a model is opened for it. */
+static int check_queries(const char *path) {
+    clipcu_error error  = { .code = CLIPCU_OK };
+    ccu_reader   reader = { .fd = -1 };
+    if (path == NULL || strcmp(path, "-") == 0) { return CCU_EXIT_OK; }
+    if (ccu_reader_open(path, CCU_TEXT_LINE_MAX, -1, &reader, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        return CCU_EXIT_USAGE;
+    }
+    ccu_reader_close(&reader);
+    return CCU_EXIT_OK;
+}
+
 static int check_arguments(const ccu_arguments *arguments) {
     const int given = (arguments->query != NULL) + (arguments->queries != NULL) +
                       (arguments->image != NULL);
@@ -62,7 +75,7 @@ static int check_arguments(const ccu_arguments *arguments) {
                    given);
         return CCU_EXIT_USAGE;
     }
-    return CCU_EXIT_OK;
+    return check_queries(arguments->queries);
 }
 
 /* ---- Opening -------------------------------------------------------------------------------- */

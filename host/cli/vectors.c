@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "stream/escape.h"
 #include "stream/sink.h"
@@ -27,8 +28,19 @@ clipcu_status ccu_vectors_path(const char *prefix, const char *ending, char out[
 }
 
 clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error) {
-    char path[CCU_PATH_MAX];
+    char        path[CCU_PATH_MAX];
+    struct stat info;
     if (is_standard(prefix)) { return CLIPCU_OK; }
+    if (prefix[strlen(prefix) - 1] == '/') { /* the files would be called .npy and .jsonl */
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                        "%s: expected a prefix for the names of two files, found a folder", prefix);
+    }
+    if (stat(prefix, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                        "%s: expected a prefix for the names of two files, found a device, socket "
+                        "or pipe",
+                        prefix);
+    }
     clipcu_status status = ccu_vectors_path(prefix, ".npy", path, error);
     if (status == CLIPCU_OK) { status = ccu_output_check(path, error); }
     return status;

@@ -24,7 +24,7 @@ clipcu_status ccu_vectors_path(const char *prefix, const char *ending, char out[
                                clipcu_error *error);
 
 /* Whether ccu_vectors_open is likely to work. prefix NULL or "-": standard output; a .npy at its
- * end is taken off. */
+ * end is taken off. ARGUMENT for a prefix that ends in / or names a device or pipe. */
 clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error);
 
 clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,

@@ -25,7 +25,7 @@ clipcu_status ccu_output_check(const char *path, clipcu_error *error) {
     char        folder[CCU_PATH_MAX] = ".";
     const char *slash                = strrchr(path, '/');
     if (slash != NULL) {
-        const size_t bytes = slash == path ? 1 : (size_t)(slash - path);
+        const size_t bytes = (size_t)(slash - path) + 1; /* with it: a file is no folder then */
         if (bytes >= sizeof folder) {
             return ccu_fail(error, CLIPCU_ERR_LIMIT, "%.100s...: path longer than %d bytes", path,
                             CCU_PATH_MAX - 1);
