@@ -241,8 +241,9 @@ rm -rf deep30 deep600
 mkdir moving
 for i in $(seq 40); do cp red.ppm "moving/$i.ppm"; done
 find moving -name '*.ppm' | sort >moving.txt
+: >go_on
 (
-    while test -d moving; do
+    while test -e go_on; do
         for i in 3 9 21 30; do
             rm -f moving/$i.ppm
             printf 'P6\n800 600\n255\n' >moving/$((i + 1)).ppm
@@ -260,8 +261,9 @@ for _ in 1 2 3; do
     test "$(wc -l <out)" -eq 40 && is_jsonl out
     report $? "pictures that change: a line each"
 done
-rm -rf moving
+rm -f go_on
 wait $mover
+rm -rf moving
 # shellcheck disable=SC2086
 run classify moving.txt $classes --format jsonl
 exits 2 "pictures that are gone"

@@ -1,6 +1,7 @@
-/* Folders of models with one file damaged: cut at every boundary, with absurd values, with deep or
- * broken JSON, with bytes flipped. Opening refuses each with a message that names the file, or works
- * where the damage is of no account; it never crashes, hangs or takes memory beyond measure. */
+/* Folders of models with one file damaged: cut at every boundary, with absurd values, with deep
+ * or broken JSON, with bytes flipped. Opening refuses each with a message that names the file, or
+ * works where the damage is of no account; it never crashes, hangs or takes memory beyond
+ * measure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
