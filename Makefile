@@ -16,7 +16,7 @@ configure = cmake -S . -B $(1) $(call generator,$(1)) -DCLIPCU_WERROR=$(WERROR)
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help deps configure build demo test test-full gpu-check coverage-kernels fuzz install \
-        clean format
+        package clean format
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,8 @@ test-full: test ## test, every kernel case, then host code under the sanitizers
 	cmake --build $(BUILD)-asan --parallel $(JOBS)
 	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli|hostile'
 	CLIPCU_RESOURCES_FULL=1 CLIPCU_BUILD=$(BUILD) tests/gpu/test_resources.sh || test $$? = 77
+	if ! command -v dpkg-shlibdeps || ! command -v file; then echo "SKIPPED: the package"; else \
+	    $(MAKE) package && { tests/install/package.sh $(BUILD)-package || test $$? = 77; }; fi
 
 gpu-check: ## on a machine with a GPU: conformance, agreement, sanitizers, times; bench/results/
 	tests/gpu/gpu_check.sh $(BUILD)-gpu
@@ -68,8 +70,16 @@ install: configure ## library, header, command and demo model, under PREFIX
 	cmake --build $(BUILD) --parallel $(JOBS)
 	cmake --install $(BUILD)
 
+package: deps ## a .deb in the folder BUILD-package that runs on any processor of its kind
+	$(call configure,$(BUILD)-package) -DCLIPCU_PACKAGE=ON -DCLIPCU_NATIVE=OFF \
+	    -DCLIPCU_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr -DCLIPCU_ZSH_FOLDER=zsh/vendor-completions \
+	    $(CMAKE_FLAGS)
+	cmake --build $(BUILD)-package --parallel $(JOBS)
+	cd $(BUILD)-package && cpack -G DEB
+
 clean: ## remove what was built
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-gpu
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-gpu \
+	    $(BUILD)-package
 
 format: ## run clang-format over all C files but tables of data
 	find include host tests -name '*.[ch]' ! -name '*_table.c' -exec clang-format -i {} +

@@ -2,13 +2,20 @@
 # find_package(clipcu) and pkg-config.
 include(CMakePackageConfigHelpers)
 
+# What a program needs to run is the component "runtime".
 install(TARGETS clipcu EXPORT clipcuTargets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime
+                NAMELINK_COMPONENT development
         PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(CLIPCU_CLI)
-    install(TARGETS clipcu_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS clipcu_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
     if(TARGET clipcu_docs)
-        install(DIRECTORY ${PROJECT_BINARY_DIR}/share/ DESTINATION ${CMAKE_INSTALL_DATADIR})
+        set(without "")
+        if(CLIPCU_PACKAGE)
+            set(without PATTERN *.1 EXCLUDE) # a package has it compressed
+        endif()
+        install(DIRECTORY ${PROJECT_BINARY_DIR}/share/ DESTINATION ${CMAKE_INSTALL_DATADIR}
+                ${without})
     endif()
 endif()
 install(DIRECTORY weights/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/clipcu)
