@@ -6,9 +6,10 @@ process, in turns A B C D A B C D, on the same random weights and the same pixel
                   [--batches 1,8,32] [--turns 5] [--json FILE] [--skip compiled]
 
 Pixels are normalised f32 in host memory, results unit rows (PyTorch and ONNX Runtime stop at the
-projection, a little less work). No time counts before every row's cosine with PyTorch eager is at
-least 0.99999. A peer that is missing or fails is a row that says so. Needs torch, transformers,
-open_clip; onnx, onnxscript and onnxruntime for that peer."""
+projection, a little less work). --before lets another build of clipcu take turns too. No time
+counts before every row's cosine with PyTorch eager is at least 0.99999. A peer that is missing or
+fails is a row that says so. Needs torch, transformers, open_clip; onnx, onnxscript and onnxruntime
+for that peer."""
 import argparse
 import json
 import os
@@ -92,7 +93,7 @@ class Report:
             self.file.flush()
 
 
-def run_batch(name, batch, engine, ways, spec, arguments, report):
+def run_batch(name, batch, engines, ways, spec, arguments, report):
     """One row per contestant that agrees."""
     import torch
     from cpu_shared import least_cosine, quantiles, take_turns
@@ -100,7 +101,8 @@ def run_batch(name, batch, engine, ways, spec, arguments, report):
     generator = torch.Generator().manual_seed(batch)
     pixels = torch.randn(batch, 3, spec["image"][0], spec["image"][0], generator=generator)
     planar = pixels.numpy()
-    contestants = {"clipcu": lambda: engine.images(planar, spec["embed"])}
+    contestants = {way: (lambda engine=engine: engine.images(planar, spec["embed"]))
+                   for way, engine in engines.items()}
     contestants |= {way: (lambda work=work: work(pixels)) for way, work in ways.items()}
     with torch.inference_mode():
         reference = ways[REFERENCE](pixels).numpy()
@@ -126,7 +128,9 @@ def run_tower(name, directory, arguments, report):
     batches = [int(batch) for batch in arguments.batches.split(",")]
     model, spec = make_model(name, directory)
     tower = tower_of(model, spec["image"][0])
-    engine = Engine(arguments.library, directory, arguments.threads, batch_max=max(batches))
+    libraries = {"clipcu": arguments.library, "clipcu before": arguments.before}
+    engines = {way: Engine(library, directory, arguments.threads, batch_max=max(batches))
+               for way, library in libraries.items() if library}
     ways = {}
     for way, prepare in PEERS.items():
         if way in arguments.skip.split(","):
@@ -136,8 +140,9 @@ def run_tower(name, directory, arguments, report):
         except Exception as error:
             report.row(name, 0, way, why=f"{type(error).__name__}: {error}"[:120])
     for batch in batches:
-        run_batch(name, batch, engine, ways, spec, arguments, report)
-    engine.close()
+        run_batch(name, batch, engines, ways, spec, arguments, report)
+    for engine in engines.values():
+        engine.close()
 
 
 def versions():
@@ -153,6 +158,7 @@ def versions():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--library", required=True, help="libclipcu.so")
+    parser.add_argument("--before", help="another libclipcu.so, to compare two builds")
     parser.add_argument("--threads", type=int, default=2, help="of every contestant")
     parser.add_argument("--towers", default="ViT-B/32,ViT-B/16,ViT-L/14")
     parser.add_argument("--batches", default="1,8,32")
