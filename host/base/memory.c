@@ -1,16 +1,26 @@
 /* The heap; see memory.h. */
+#define _GNU_SOURCE /* madvise */
 #include "base/memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGN_BYTES ((size_t)64)
+#define HUGE_BYTES ((size_t)2 << 20) /* a large page of x86-64 and of most arm64 */
+#define HUGE_LEAST (2 * HUGE_BYTES)
 
 void *ccu_alloc(size_t bytes) {
-    if (bytes > SIZE_MAX - ALIGN_BYTES) { return NULL; }
-    const size_t rounded = (bytes + ALIGN_BYTES - 1) & ~(ALIGN_BYTES - 1);
-    return aligned_alloc(ALIGN_BYTES, rounded == 0 ? ALIGN_BYTES : rounded);
+    const size_t align = bytes < HUGE_LEAST ? ALIGN_BYTES : HUGE_BYTES;
+    if (bytes > SIZE_MAX - align) { return NULL; }
+    const size_t rounded = (bytes + align - 1) & ~(align - 1);
+    void *memory = aligned_alloc(align, rounded == 0 ? align : rounded);
+    if (memory != NULL && align == HUGE_BYTES) {
+        /* Only a wish: small pages serve as well, if slower. */
+        (void)madvise(memory, rounded, MADV_HUGEPAGE);
+    }
+    return memory;
 }
 
 void *ccu_alloc_zeroed(size_t count, size_t size) {

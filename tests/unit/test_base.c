@@ -72,6 +72,12 @@ static void allocates_aligned(void **state) {
         memset(memory, 0xa5, bytes);
         ccu_free(memory);
     }
+    const size_t large = ((size_t)5 << 20) + 3; /* where large pages are asked for */
+    uint8_t     *pages = ccu_alloc(large);
+    assert_non_null(pages);
+    assert_int_equal((uintptr_t)pages % ((size_t)2 << 20), 0);
+    memset(pages, 0xa5, large);
+    ccu_free(pages);
     assert_null(ccu_alloc(SIZE_MAX));
     assert_null(ccu_alloc(SIZE_MAX - 10));
     assert_null(ccu_alloc_zeroed(SIZE_MAX / 2, 3));
