@@ -11,6 +11,9 @@ ppm green.ppm 000 310 000
 printf 'red\ngreen\n' >labels.txt
 "$CLIPCU" embed red.ppm green.ppm -o vectors --device cpu --quiet
 mkdir folder
+mkdir -p data/red data/green
+cp red.ppm data/red/
+cp green.ppm data/green/
 
 run_in() { # SHELL_TEXT: runs it in a shell of its own, with $CLIPCU and limits to its liking
     status=0
@@ -44,6 +47,7 @@ no_parts() { # NAME: nothing half-written is left
 # ---- Limits --------------------------------------------------------------------------------------
 for words in "classify red.ppm $classes -o limited" "embed red.ppm --device cpu -q -o limited" \
              "bank $classes -o limited" "search vectors --query red --device cpu -q -o limited" \
+             "eval data --device cpu -q -o limited" \
              "classify red.ppm $classes --html limited -o /dev/null"; do
     run_in "ulimit -f 0; exec '$CLIPCU' $words"
     exits 3 "no file may grow: ${words%% *}"
@@ -190,6 +194,7 @@ for words in "bank $classes -o" "embed red.ppm --device cpu -q -o"; do
 done
 if test -w /dev/full; then
     for words in "classify red.ppm $classes -o" "search vectors --query a --device cpu -q -o" \
+                 "eval data --device cpu -q -o" \
                  "classify red.ppm $classes -o /dev/null --html"; do
         run_in "exec '$CLIPCU' $words /dev/full"
         exits 3 "a full device: ${words%% *}"
@@ -307,6 +312,9 @@ for file in nul_paths long_paths; do
     report $? "$file: an error, and the rest goes on"
 done
 for file in /dev/null folder no/such/file; do
+    run eval $file --device cpu --quiet
+    exits 1 "eval $file"
+    one_line $file "eval $file"
     run search vectors --queries $file --device cpu --quiet
     exits 1 "--queries $file"
     one_line $file "--queries $file"

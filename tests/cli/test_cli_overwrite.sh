@@ -10,6 +10,8 @@ mkdir folder
 printf 'red\nblue\n' >labels.txt
 printf 'a {}.\n' >templates.txt
 printf 'red.ppm\n' >list.txt
+mkdir data data/red data/blue
+printf 'red.ppm\tred\nblue.ppm\tblue\n' >data.txt
 run embed red.ppm blue.ppm -o vectors --device cpu
 exits 0 "embed"
 run bank --labels labels.txt -o bank.safetensors --device cpu
@@ -56,6 +58,8 @@ classes="--classes red,blue"
     refuses "classify: the model" classify red.ppm $classes --model folder/up/model \
         -o model/config.json
 }
+refuses "eval: the labels" eval data --labels labels.txt -o labels.txt
+refuses "eval --html: the list" eval data.txt --html data.txt
 refuses "embed: the picture" embed picture.npy -o picture
 refuses "embed: the picture, ending given" embed picture.npy -o picture.npy
 refuses "embed --text: the lines" embed --text lines.jsonl -o lines
