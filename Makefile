@@ -15,8 +15,8 @@ configure = cmake -S . -B $(1) $(call generator,$(1)) -DCLIPCU_WERROR=$(WERROR)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help deps configure build demo test test-full gpu-check coverage-kernels fuzz install \
-        package clean format
+.PHONY: help deps configure build demo test test-full gpu-check coverage coverage-kernels fuzz \
+        install package clean format
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -54,11 +54,18 @@ test-full: test ## test, every kernel case, then host code under the sanitizers
 gpu-check: ## on a machine with a GPU: conformance, agreement, sanitizers, times; bench/results/
 	tests/gpu/gpu_check.sh $(BUILD)-gpu
 
+coverage: deps ## which lines of host/ the tests run; fails below 90 %
+	$(call configure,$(BUILD)-lines) -DCLIPCU_COVERAGE=ON -DCLIPCU_CUDA=OFF $(CMAKE_FLAGS)
+	cmake --build $(BUILD)-lines --parallel $(JOBS)
+	find $(BUILD)-lines -name '*.gcda' -delete
+	tests/run.sh $(BUILD)-lines $(TEST_JOBS) --label-regex 'unit|agree|cli|hostile|fuzz'
+	tests/coverage/coverage.sh $(BUILD)-lines host 90
+
 coverage-kernels: deps ## which lines of kernels/ the tests on the emulator run
 	$(call configure,$(BUILD)-coverage) -DCLIPCU_EMU_COVERAGE=ON $(CMAKE_FLAGS)
 	cmake --build $(BUILD)-coverage --parallel $(JOBS)
 	tests/run.sh $(BUILD)-coverage $(TEST_JOBS) --label-regex '^emu$$'
-	tests/emu/coverage.sh $(BUILD)-coverage
+	tests/coverage/coverage.sh $(BUILD)-coverage kernels 95
 
 fuzz: deps ## look for inputs that break what reads files, FUZZ_SECONDS for each kind of file
 	$(call configure,$(BUILD)-fuzz) -DCMAKE_C_COMPILER=clang -DCLIPCU_FUZZ=ON $(CMAKE_FLAGS)
@@ -79,7 +86,7 @@ package: deps ## a .deb in the folder BUILD-package that runs on any processor o
 
 clean: ## remove what was built
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-gpu \
-	    $(BUILD)-package
+	    $(BUILD)-lines $(BUILD)-package
 
 format: ## run clang-format over all C files but tables of data
 	find include host tests -name '*.[ch]' ! -name '*_table.c' -exec clang-format -i {} +
