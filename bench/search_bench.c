@@ -4,8 +4,12 @@
  *
  * Each round times, one after the other and with as many threads: the sum of the file's words, a
  * copy of it into a small buffer, and searches for 1, 4 and 32 queries; and once more for 1 query
- * through a fresh mapping, as a command that runs once sees it. Prints the medians. bench/README.md
- * says how to make a file. */
+ * through a fresh mapping, as a command that runs once sees it, beside the sum through one.
+ *
+ * "The read" that every way is held against is the best round of the faster of sum and copy: the
+ * same mapping, chunks and threads, so the most that anything could get out of this file in memory.
+ * Prints best and median of the rounds; on a machine that does other work too, only the best of
+ * many rounds means anything. bench/README.md says how to make a file. */
 #define _GNU_SOURCE /* madvise */
 #include <clipcu.h>
 #include <fcntl.h>
@@ -21,13 +25,15 @@
 #define TOP 10
 #define CHUNK ((size_t)4 << 20)
 #define SMALL ((size_t)64 << 10)
-#define WAYS 6
+#define WAYS 7
 
-static const char *const names[WAYS] = { "sum of words", "copy",      "1 query",
-                                         "4 queries",    "32 queries", "1 query, fresh mapping" };
+static const char *const names[WAYS] = { "sum of words", "copy",       "1 query",
+                                         "4 queries",    "32 queries", "sum, fresh mapping",
+                                         "1 query, fresh mapping" };
 
 typedef struct bench {
     const char    *path;
+    int            fd;
     const uint8_t *data; /* the mapped file */
     size_t         bytes;
     clipcu_index  *index;
@@ -64,13 +70,13 @@ static uint64_t copy_all(const uint8_t *data, size_t bytes) {
     return seen;
 }
 
-static void read_all(bench *b, uint64_t (*read)(const uint8_t *, size_t)) {
+static void read_all(bench *b, const uint8_t *data, uint64_t (*read)(const uint8_t *, size_t)) {
     const int64_t chunks = (int64_t)((b->bytes + CHUNK - 1) / CHUNK);
     uint64_t      sink   = 0;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads) reduction(+ : sink)
     for (int64_t i = 0; i < chunks; i++) {
         const size_t at = (size_t)i * CHUNK;
-        sink += read(b->data + at, b->bytes - at < CHUNK ? b->bytes - at : CHUNK);
+        sink += read(data + at, b->bytes - at < CHUNK ? b->bytes - at : CHUNK);
     }
     b->sink += sink;
 }
@@ -85,6 +91,21 @@ static int search(bench *b, const clipcu_index *index, int32_t count) {
     return 1;
 }
 
+/* As the index does it; NULL: it cannot. */
+static uint8_t *map(const bench *b) {
+    void *data = mmap(NULL, b->bytes, PROT_READ, MAP_PRIVATE, b->fd, 0);
+    if (data == MAP_FAILED) { return NULL; }
+    (void)madvise(data, b->bytes, MADV_SEQUENTIAL);
+    return data;
+}
+
+static int sum_fresh(bench *b) {
+    uint8_t *data = map(b);
+    if (data == NULL) { return 1; }
+    read_all(b, data, sum_words);
+    return munmap(data, b->bytes);
+}
+
 static int search_fresh(bench *b) {
     clipcu_error  error;
     clipcu_index *index = NULL;
@@ -96,11 +117,12 @@ static int search_fresh(bench *b) {
 
 static int run_way(bench *b, int way) {
     switch (way) {
-    case 0: read_all(b, sum_words); return 0;
-    case 1: read_all(b, copy_all); return 0;
+    case 0: read_all(b, b->data, sum_words); return 0;
+    case 1: read_all(b, b->data, copy_all); return 0;
     case 2: return search(b, b->index, 1);
     case 3: return search(b, b->index, 4);
     case 4: return search(b, b->index, 32);
+    case 5: return sum_fresh(b);
     default: return search_fresh(b);
     }
 }
@@ -113,18 +135,15 @@ static int by_size(const void *a, const void *b) {
 static int open_bench(bench *b) {
     clipcu_error error;
     struct stat  info;
-    const int    fd = open(b->path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &info) != 0 ||
+    b->fd = open(b->path, O_RDONLY);
+    if (b->fd < 0 || fstat(b->fd, &info) != 0 ||
         clipcu_index_open(b->path, &b->index, &error) != CLIPCU_OK) {
         fprintf(stderr, "%s: cannot open\n", b->path);
         return 1;
     }
-    b->bytes   = (size_t)info.st_size;
-    void *data = mmap(NULL, b->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    (void)close(fd); /* the mapping keeps it */
-    if (data == MAP_FAILED) { return 1; }
-    (void)madvise(data, b->bytes, MADV_SEQUENTIAL); /* as the index does */
-    b->data            = data;
+    b->bytes = (size_t)info.st_size;
+    b->data  = map(b);
+    if (b->data == NULL) { return 1; }
     const size_t count = 32 * (size_t)clipcu_index_embed_dim(b->index);
     uint64_t     state = 88172645463325252u;
     b->queries         = malloc(count * sizeof *b->queries);
@@ -135,6 +154,22 @@ static int open_bench(bench *b) {
         b->queries[i] = (float)((double)(state >> 11) / 9007199254740992.0 - 0.5);
     }
     return b->queries == NULL;
+}
+
+static void print(const bench *b, double times[WAYS][ROUNDS_MAX], int rounds) {
+    for (int way = 0; way < WAYS; way++) {
+        qsort(times[way], (size_t)rounds, sizeof times[way][0], by_size);
+    }
+    const double read = times[0][0] < times[1][0] ? times[0][0] : times[1][0];
+    printf("%s: %lld x %d, %d threads, %d rounds\n", b->path,
+           (long long)clipcu_index_count(b->index), (int)clipcu_index_embed_dim(b->index),
+           (int)b->threads, rounds);
+    for (int way = 0; way < WAYS; way++) {
+        const double best = times[way][0];
+        printf("%-24s best %8.1f ms %6.2f GB/s %6.1f %% of the read, median %8.1f ms\n",
+               names[way], 1e3 * best, 1e-9 * (double)b->bytes / best, 100.0 * read / best,
+               1e3 * times[way][rounds / 2]);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -154,17 +189,10 @@ int main(int argc, char **argv) {
             if (round >= 0) { times[way][round] = seconds() - started; }
         }
     }
-    printf("%s: %lld x %d, %d threads, medians of %d rounds\n", b.path,
-           (long long)clipcu_index_count(b.index), (int)clipcu_index_embed_dim(b.index),
-           (int)b.threads, rounds);
-    for (int way = 0; way < WAYS; way++) {
-        qsort(times[way], (size_t)rounds, sizeof times[way][0], by_size);
-        const double t = times[way][rounds / 2];
-        printf("%-24s %8.1f ms %7.2f GB/s  %5.1f %% of the sum's speed\n", names[way], 1e3 * t,
-               1e-9 * (double)b.bytes / t, 100.0 * times[0][rounds / 2] / t);
-    }
+    print(&b, times, rounds);
     printf("(%llx)\n", (unsigned long long)b.sink);
     clipcu_index_close(b.index);
+    (void)close(b.fd); /* was only read */
     free(b.queries);
     return 0;
 }
