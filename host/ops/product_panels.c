@@ -14,7 +14,7 @@
 #define ROWS_MAX 192  /* rows of a task; 48 .. 144 were 3 to 15 % slower on Zen 3 at M = 1600 */
 #define PANELS_MAX 16 /* panels of a task */
 #define RESULTS ((size_t)ROWS_MAX * CCU_PANEL) /* floats of a panel's results */
-#define TASKS_PER_THREAD 4
+#define TASKS_PER_THREAD 8 /* 4: 2 % slower at batch 1, 9 tasks for two threads */
 
 static_assert(RESULTS * sizeof(float) <= CCU_CPU_SCRATCH_BYTES / 4,
               "one panel of results and one of weights fit a thread's scratch");
