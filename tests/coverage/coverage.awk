@@ -1,4 +1,4 @@
-# gcov's annotated sources to a summary of one folder; see coverage.sh. A line counts once and as run
+# gcov's annotated sources to a summary of one folder; see coverage.sh. A line counts once, as run
 # if any instance of it ran: a template has several, a header one per file that includes it, a
 # source file one per program that compiles it.
 $3 == "Source" {

@@ -3,7 +3,7 @@
 #
 #   tests/coverage/coverage.sh BUILD_FOLDER host|kernels PERCENT_MIN
 #
-# The build has -DCLIPCU_COVERAGE=ON for host, -DCLIPCU_EMU_COVERAGE=ON for kernels. Prints the share
+# The build has -DCLIPCU_COVERAGE=ON for host, -DCLIPCU_EMU_COVERAGE=ON for kernels. Prints a share
 # of every folder and of the ten files with the smallest; the lines that nothing ran are listed in
 # BUILD_FOLDER/lines_not_run.txt. Exit status 1 below PERCENT_MIN, or if nothing was counted.
 set -eu
