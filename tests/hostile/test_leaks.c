@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,9 @@ static int entries(const char *folder) {
 
 static held look(void) {
     long  pages  = 0;
+#if defined(__GLIBC__) /* or a leak hides in what earlier work has freed and the heap still holds */
+    (void)malloc_trim(0);
+#endif
     FILE *stream = fopen("/proc/self/statm", "r");
     assert_non_null(stream);
     assert_int_equal(fscanf(stream, "%*d %ld", &pages), 1);
