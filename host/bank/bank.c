@@ -6,9 +6,11 @@
 
 #include "base/memory.h"
 
+bool ccu_label_empty(const char *label) { return label[strspn(label, " \t")] == '\0'; }
+
 static clipcu_status check_labels(const char *const *labels, int32_t K, clipcu_error *error) {
     for (int32_t i = 0; i < K; i++) {
-        if (labels[i] == NULL || labels[i][strspn(labels[i], " \t")] == '\0') {
+        if (labels[i] == NULL || ccu_label_empty(labels[i])) {
             return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "label %d is empty", i + 1);
         }
     }

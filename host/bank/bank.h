@@ -16,6 +16,9 @@ struct clipcu_bank {
     float   *rows;        /* (K, E) unit rows */
 };
 
+/* Nothing but blanks. */
+bool ccu_label_empty(const char *label);
+
 /* An empty bank for these labels, rows zeroed. ARGUMENT for an empty label; NOMEM. */
 clipcu_status ccu_bank_create(const char *const *labels, int32_t K, int32_t E, clipcu_bank **out,
                               clipcu_error *error);

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +29,21 @@ static char *labels_to_json(const clipcu_bank *bank) {
     return text;
 }
 
+/* A number with a point, whatever the program's locale has; false when out of memory. */
+static bool number_to_json(float number, char *text, size_t text_bytes) {
+    cJSON     *item    = cJSON_CreateNumber((double)number);
+    const bool written = item != NULL &&
+                         cJSON_PrintPreallocated(item, text, (int)text_bytes, 0) != 0;
+    cJSON_Delete(item);
+    return written;
+}
+
 clipcu_status ccu_bank_write(const clipcu_bank *bank, const char *path, clipcu_error *error) {
-    char fingerprint[17], scale[32];
+    char fingerprint[17], scale[64];
     (void)snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, bank->fingerprint);
-    (void)snprintf(scale, sizeof scale, "%.9g", (double)bank->logit_scale); /* exact for f32 */
     char *labels = labels_to_json(bank);
-    if (labels == NULL) {
+    if (labels == NULL || !number_to_json(bank->logit_scale, scale, sizeof scale)) {
+        cJSON_free(labels);
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory for %d labels", path, bank->K);
     }
     const ccu_st_pair metadata[] = {{"format", FORMAT_NAME}, {"fingerprint", fingerprint},
@@ -45,20 +55,35 @@ clipcu_status ccu_bank_write(const clipcu_bank *bank, const char *path, clipcu_e
     return status;
 }
 
-/* Number of the metadata entry key, which must be one whole number of the given base. */
-static clipcu_status read_number(const ccu_st_file *file, const char *path, const char *key,
-                                 uint64_t *hexadecimal, float *decimal, clipcu_error *error) {
-    const char *text = ccu_st_metadata(file, key);
+static clipcu_status fail_number(const char *path, const char *key, clipcu_error *error) {
+    return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: metadata \"%s\" is missing or no number", path,
+                    key);
+}
+
+static clipcu_status read_fingerprint(const ccu_st_file *file, const char *path, uint64_t *out,
+                                      clipcu_error *error) {
+    const char *text = ccu_st_metadata(file, "fingerprint");
     char       *end  = NULL;
-    if (text != NULL && hexadecimal != NULL && strlen(text) == 16) {
-        *hexadecimal = strtoull(text, &end, 16);
-    }
-    if (text != NULL && decimal != NULL) { *decimal = strtof(text, &end); }
-    if (end == NULL || end == text || *end != '\0' || (decimal != NULL && !isfinite(*decimal))) {
-        return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: metadata \"%s\" is missing or no number",
-                        path, key);
+    if (text != NULL && strlen(text) == 16) { *out = strtoull(text, &end, 16); }
+    if (end == NULL || end == text || *end != '\0') {
+        return fail_number(path, "fingerprint", error);
     }
     return CLIPCU_OK;
+}
+
+/* As JSON: strtof would expect the decimal point of the program's locale. */
+static clipcu_status read_scale(const ccu_st_file *file, const char *path, float *out,
+                                clipcu_error *error) {
+    const char *text = ccu_st_metadata(file, "logit_scale");
+    cJSON      *item = NULL;
+    if (text == NULL) { return fail_number(path, "logit_scale", error); }
+    const clipcu_status status = ccu_json_parse_value(path, (const uint8_t *)text, strlen(text),
+                                                      &item, error);
+    if (status == CLIPCU_ERR_NOMEM) { return status; }
+    const bool read = cJSON_IsNumber(item) != 0;
+    if (read) { *out = (float)item->valuedouble; }
+    cJSON_Delete(item);
+    return read && isfinite(*out) ? CLIPCU_OK : fail_number(path, "logit_scale", error);
 }
 
 /* The strings of a JSON array, borrowed from it. */
@@ -75,10 +100,13 @@ static clipcu_status read_labels(const char *path, const cJSON *array, int32_t K
     }
     int32_t filled = 0;
     for (const cJSON *item = array->child; item != NULL; item = item->next) {
-        if (!cJSON_IsString(item)) {
+        const char *wrong = !cJSON_IsString(item)                ? "no string"
+                            : ccu_label_empty(item->valuestring) ? "empty"
+                                                                 : NULL;
+        if (wrong != NULL) {
             ccu_free(labels);
-            return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: label %d is no string", path,
-                            filled + 1);
+            return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: label %d is %s", path, filled + 1,
+                            wrong);
         }
         labels[filled++] = item->valuestring;
     }
@@ -139,10 +167,10 @@ static clipcu_status read_bank(const ccu_st_file *file, const char *path, clipcu
                                  error);
     }
     if (status == CLIPCU_OK) {
-        status = read_number(file, path, "fingerprint", &bank->fingerprint, NULL, error);
+        status = read_fingerprint(file, path, &bank->fingerprint, error);
     }
     if (status == CLIPCU_OK) {
-        status = read_number(file, path, "logit_scale", NULL, &bank->logit_scale, error);
+        status = read_scale(file, path, &bank->logit_scale, error);
     }
     if (status == CLIPCU_OK) {
         status = ccu_tensor_to_f32(&rows, 0, ccu_tensor_count(&rows), bank->rows, error);
