@@ -62,15 +62,19 @@ static void upload_trie(ccu_text_tower *tower, ccu_backend *be) {
     ops->upload(be, tower->leaf, trie->leaf, (size_t)trie->leaves * sizeof(int32_t));
 }
 
-int32_t ccu_text_tower_run(ccu_text_tower *tower, ccu_backend *be, const ccu_prompts *prompts,
-                           const int32_t *order, int32_t from) {
-    const ccu_ops   *ops    = be->ops;
-    ccu_transformer *t      = &tower->trunk;
-    const int32_t    packed = ccu_trie_pack(prompts, order, from, &tower->trie);
-    const int32_t    M = tower->trie.rows, leaves = tower->trie.leaves, C = t->C, E = tower->E;
-    assert(packed >= 1 && leaves == packed);
-
+int32_t ccu_text_tower_pack(ccu_text_tower *tower, ccu_backend *be, const ccu_prompts *prompts,
+                            const int32_t *order, int32_t from) {
+    const int32_t packed = ccu_trie_pack(prompts, order, from, &tower->trie);
+    assert(packed >= 1 && tower->trie.leaves == packed);
     upload_trie(tower, be);
+    return packed;
+}
+
+void ccu_text_tower_encode(ccu_text_tower *tower, ccu_backend *be) {
+    const ccu_ops   *ops = be->ops;
+    ccu_transformer *t   = &tower->trunk;
+    const int32_t    M = tower->trie.rows, leaves = tower->trie.leaves, C = t->C, E = tower->E;
+
     ops->embed_tokens(be, &(ccu_embed_tokens){.y = t->x, .table = tower->tokens,
                                               .positions = tower->positions, .ids = tower->ids,
                                               .at = tower->at, .M = M, .C = C,
@@ -85,5 +89,11 @@ int32_t ccu_text_tower_run(ccu_text_tower *tower, ccu_backend *be, const ccu_pro
                                   .M = leaves, .N = E, .K = C, .dtype = t->dtype});
     ops->normalise(be, &(ccu_normalise){.y = tower->unit, .x = tower->embeddings, .M = leaves,
                                         .E = E, .dtype = t->dtype});
+}
+
+int32_t ccu_text_tower_run(ccu_text_tower *tower, ccu_backend *be, const ccu_prompts *prompts,
+                           const int32_t *order, int32_t from) {
+    const int32_t packed = ccu_text_tower_pack(tower, be, prompts, order, from);
+    ccu_text_tower_encode(tower, be);
     return packed;
 }

@@ -33,9 +33,16 @@ void ccu_text_tower_lay_out(ccu_text_tower *tower, ccu_plan *plan);
  * the largest id; 0 if there is none (what Hugging Face's argmax of zeros gives). */
 int32_t ccu_text_pool_index(const int32_t *ids, int32_t count, int32_t eot_id);
 
-/* Packs prompts order[from], ... into one chunk and encodes them. Returns how many; row i of
- * tower->unit (backend memory) belongs to order[from + i]. Prompts end at their pooled token and
- * have 1 .. context tokens. */
+/* Packs prompts order[from], ... into one chunk and uploads its trie. Returns how many. Prompts
+ * end at their pooled token and have 1 .. context tokens. */
+int32_t ccu_text_tower_pack(ccu_text_tower *tower, ccu_backend *be, const ccu_prompts *prompts,
+                            const int32_t *order, int32_t from);
+
+/* Encodes the chunk packed last: row i of tower->unit (backend memory) belongs to
+ * order[from + i]. */
+void ccu_text_tower_encode(ccu_text_tower *tower, ccu_backend *be);
+
+/* Both. Returns how many. */
 int32_t ccu_text_tower_run(ccu_text_tower *tower, ccu_backend *be, const ccu_prompts *prompts,
                            const int32_t *order, int32_t from);
 

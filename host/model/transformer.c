@@ -13,7 +13,13 @@ void ccu_transformer_lay_out(ccu_transformer *t, ccu_plan *plan, int32_t rows_ma
     const size_t mlp    = (size_t)t->mlp;
     const size_t wide   = mlp > 3 * C ? mlp : 3 * C;
 
-    t->x           = ccu_plan_take(plan, rows * C, size);
+    for (int32_t i = 0; t->kept != NULL && i < t->layers; i++) {
+        const bool last = i == t->layers - 1;
+        t->kept[i].x    = ccu_plan_take(plan, rows * C, size);
+        t->kept[i].qkv  = ccu_plan_take(plan, rows * C, (last ? 2 : 3) * size);
+        t->kept[i].mid  = ccu_plan_take(plan, (last ? pooled : rows) * C, size);
+    }
+    t->x           = t->kept != NULL ? t->kept[0].x : ccu_plan_take(plan, rows * C, size);
     t->norm        = ccu_plan_take(plan, rows * C, size);
     t->wide        = ccu_plan_take(plan, rows * wide, size);
     t->pooled_x    = ccu_plan_take(plan, pooled * C, size);
@@ -64,53 +70,65 @@ static void linear(const ccu_transformer *t, ccu_backend *be, ccu_linear op) {
     be->ops->linear(be, &op);
 }
 
-/* x += out(mix); x += fc2(act(fc1(LN2(x)))), the second half of every block. */
-static void finish_block(const ccu_transformer *t, ccu_backend *be, const ccu_block *w, void *x,
-                         void *norm, void *wide, int32_t M) {
+/* mid = x + out(mix), mix in norm; y = mid + fc2(act(fc1(LN2(mid)))): the second half of every
+ * block. x, mid and y may be the same rows. */
+static void finish_block(const ccu_transformer *t, ccu_backend *be, const ccu_block *w,
+                         const void *x, void *mid, void *y, void *norm, void *wide, int32_t M) {
     const int32_t C = t->C, mlp = t->mlp;
-    linear(t, be, (ccu_linear){.y = x, .x = norm, .w = w->out_w, .b = w->out_b, .r = x, .M = M,
+    linear(t, be, (ccu_linear){.y = mid, .x = norm, .w = w->out_w, .b = w->out_b, .r = x, .M = M,
                                .N = C, .K = C});
-    layernorm(t, be, norm, x, w->ln2_w, w->ln2_b, M);
+    layernorm(t, be, norm, mid, w->ln2_w, w->ln2_b, M);
     linear(t, be, (ccu_linear){.y = wide, .x = norm, .w = w->fc1_w, .b = w->fc1_b, .M = M,
                                .N = mlp, .K = C, .act = t->act});
-    linear(t, be, (ccu_linear){.y = x, .x = wide, .w = w->fc2_w, .b = w->fc2_b, .r = x, .M = M,
+    linear(t, be, (ccu_linear){.y = y, .x = wide, .w = w->fc2_w, .b = w->fc2_b, .r = mid, .M = M,
                                .N = C, .K = mlp});
 }
 
-static void full_block(const ccu_transformer *t, ccu_backend *be, const ccu_block *w, int32_t M,
+static ccu_block_rows rows_of(const ccu_transformer *t, int32_t i) {
+    if (t->kept != NULL) { return t->kept[i]; }
+    return (ccu_block_rows){.x = t->x, .qkv = t->wide,
+                            .mid = i == t->layers - 1 ? t->pooled_x : t->x};
+}
+
+static void full_block(const ccu_transformer *t, ccu_backend *be, int32_t i, int32_t M,
                        const ccu_attend *attend) {
-    const int32_t C = t->C;
-    layernorm(t, be, t->norm, t->x, w->ln1_w, w->ln1_b, M);
-    linear(t, be, (ccu_linear){.y = t->wide, .x = t->norm, .w = w->qkv_w, .b = w->qkv_b,
+    const int32_t        C    = t->C;
+    const ccu_block     *w    = &t->blocks[i];
+    const ccu_block_rows rows = rows_of(t, i);
+    layernorm(t, be, t->norm, rows.x, w->ln1_w, w->ln1_b, M);
+    linear(t, be, (ccu_linear){.y = rows.qkv, .x = t->norm, .w = w->qkv_w, .b = w->qkv_b,
                                .M = M, .N = 3 * C, .K = C});
     attention(t, be, attend,
-              (ccu_attention_tree){.y = t->norm, .q = t->wide, .k = at(t, t->wide, C),
-                                   .v = at(t, t->wide, 2 * C), .q_stride = 3 * C,
+              (ccu_attention_tree){.y = t->norm, .q = rows.qkv, .k = at(t, rows.qkv, C),
+                                   .v = at(t, rows.qkv, 2 * C), .q_stride = 3 * C,
                                    .kv_stride = 3 * C, .M = M},
               M);
-    finish_block(t, be, w, t->x, t->norm, t->wide, M);
+    finish_block(t, be, w, rows.x, rows.mid, rows_of(t, i + 1).x, t->norm, t->wide, M);
 }
 
 /* Keys and values of all rows, everything else of the pooled rows only. */
-static void last_block(const ccu_transformer *t, ccu_backend *be, const ccu_block *w, int32_t M,
+static void last_block(const ccu_transformer *t, ccu_backend *be, int32_t M,
                        const ccu_attend *attend, const int32_t *pooled, int32_t count) {
-    const ccu_ops *ops = be->ops;
-    const int32_t  C   = t->C;
-    layernorm(t, be, t->norm, t->x, w->ln1_w, w->ln1_b, M);
-    linear(t, be, (ccu_linear){.y = t->wide, .x = t->norm, .w = w->kv_w, .b = w->qkv_b + C,
+    const ccu_ops       *ops  = be->ops;
+    const int32_t        C    = t->C;
+    const ccu_block     *w    = &t->blocks[t->layers - 1];
+    const ccu_block_rows rows = rows_of(t, t->layers - 1);
+    layernorm(t, be, t->norm, rows.x, w->ln1_w, w->ln1_b, M);
+    linear(t, be, (ccu_linear){.y = rows.qkv, .x = t->norm, .w = w->kv_w, .b = w->qkv_b + C,
                                .M = M, .N = 2 * C, .K = C});
-    ops->gather(be, &(ccu_gather){.y = t->pooled_x, .x = t->x, .rows = pooled, .M = count, .C = C,
-                                  .dtype = t->dtype});
+    ops->gather(be, &(ccu_gather){.y = t->pooled_x, .x = rows.x, .rows = pooled, .M = count,
+                                  .C = C, .dtype = t->dtype});
     ops->gather(be, &(ccu_gather){.y = t->pooled_norm, .x = t->norm, .rows = pooled, .M = count,
                                   .C = C, .dtype = t->dtype});
     linear(t, be, (ccu_linear){.y = t->pooled_q, .x = t->pooled_norm, .w = w->q_w,
                                .b = w->qkv_b, .M = count, .N = C, .K = C});
     attention(t, be, attend,
-              (ccu_attention_tree){.y = t->pooled_norm, .q = t->pooled_q, .k = t->wide,
-                                   .v = at(t, t->wide, C), .rows = pooled, .q_stride = C,
+              (ccu_attention_tree){.y = t->pooled_norm, .q = t->pooled_q, .k = rows.qkv,
+                                   .v = at(t, rows.qkv, C), .rows = pooled, .q_stride = C,
                                    .kv_stride = 2 * C, .M = M},
               count);
-    finish_block(t, be, w, t->pooled_x, t->pooled_norm, t->pooled_wide, count);
+    finish_block(t, be, w, t->pooled_x, rows.mid, t->pooled_x, t->pooled_norm, t->pooled_wide,
+                 count);
 }
 
 void ccu_transformer_run(ccu_transformer *t, ccu_backend *be, int32_t M, const ccu_attend *attend,
@@ -120,11 +138,11 @@ void ccu_transformer_run(ccu_transformer *t, ccu_backend *be, int32_t M, const c
     assert(attend->path != NULL || (M == attend->B * attend->T && count == attend->B));
     const int32_t last = t->layers - 1;
     for (int32_t i = 0; i <= last; i++) {
-        if (t->probe != NULL) { t->probe(t->probe_user, i, t->x, M, t->C, t->dtype); }
+        if (t->probe != NULL) { t->probe(t->probe_user, i, rows_of(t, i).x, M, t->C, t->dtype); }
         if (i < last) {
-            full_block(t, be, &t->blocks[i], M, attend);
+            full_block(t, be, i, M, attend);
         } else {
-            last_block(t, be, &t->blocks[i], M, attend, pooled, count);
+            last_block(t, be, M, attend, pooled, count);
         }
     }
     if (t->probe != NULL) {

@@ -32,6 +32,14 @@ typedef struct ccu_attend {
     int32_t        path_max;
 } ccu_attend;
 
+/* Where one block leaves what a backward pass reads again. Plain runs have one set for all blocks,
+ * each overwriting the one before. */
+typedef struct ccu_block_rows {
+    void *x;   /* (M, C) what enters the block */
+    void *qkv; /* (M, 3C): q, k, v; (M, 2C) in the last block: k, v */
+    void *mid; /* (M, C) x + attention; (pooled, C) in the last block */
+} ccu_block_rows;
+
 /* Called with the residual stream after the embeddings (layer 0) and after every block
  * (layer 1 .. layers; after the last one only the pooled rows remain). x is host-readable on the
  * CPU backend. For tests and debugging. */
@@ -48,6 +56,7 @@ typedef struct ccu_transformer {
 
     /* Activations, backend memory. */
     void      *x;           /* (rows_max, C) residual stream: the caller writes the embeddings */
+    ccu_block_rows *kept;   /* (layers) host memory, borrowed; [0].x is x. NULL in plain runs */
     void      *norm;        /* (rows_max, C) LayerNorm's result, then attention's */
     void      *wide;        /* (rows_max, max(3C, mlp)) */
     void      *pooled_x;    /* (pooled_max, C): the result */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/weights_stage.h"
 
 /* ---- Dims ----------------------------------------------------------------------------------- */
 
@@ -120,130 +121,72 @@ void ccu_text_weights_lay_out(ccu_text_tower *tower, ccu_backend *be, ccu_plan *
 
 /* ---- Upload --------------------------------------------------------------------------------- */
 
-/* Numbers read and looked at together: 128 KiB, a part of the L2 cache. */
-#define PIECE ((size_t)32768)
-
-/* Where conversions happen: two host buffers of the largest weight's size. */
-typedef struct staging {
-    ccu_backend  *be;
-    float        *a, *b;
-    clipcu_status status; /* after a failure to read nothing more is read, packed or uploaded */
-    clipcu_error *error;
-} staging;
-
-/* Weights are const to everyone but this file, which fills them once. */
-static void *writable(const void *weights) {
-    return (void *)(uintptr_t)weights;
-}
-
-static clipcu_status open_staging(staging *stage, ccu_backend *be, size_t numbers,
-                                  clipcu_error *error) {
-    stage->be    = be;
-    stage->error = error;
-    stage->a     = ccu_alloc(numbers * sizeof(float));
-    stage->b     = ccu_alloc(numbers * sizeof(float));
-    if (stage->a == NULL || stage->b == NULL) {
-        stage->status = ccu_fail(error, CLIPCU_ERR_NOMEM,
-                                 "no memory to convert weights of %zu numbers", numbers);
-    }
-    return stage->status;
-}
-
-/* True if none is infinite or NaN. A sum of bits, not an early end: this way it is vectorised. */
-static bool all_finite(const float *numbers, size_t count) {
-    uint32_t others = 0;
-    for (size_t i = 0; i < count; i++) {
-        others += (ccu_f32_bits(numbers[i]) & 0x7fffffffu) >= 0x7f800000u;
-    }
-    return others == 0;
-}
-
-/* Elements of a tensor as f32; false after the first failure. One weight that is no number would
- * make every embedding NaN. Piece by piece: what was read is still in the cache when it is looked
- * at. */
-static bool stage_read(staging *stage, const ccu_tensor *tensor, size_t first, size_t count,
-                       float *to) {
-    for (size_t done = 0; done < count && stage->status == CLIPCU_OK; done += PIECE) {
-        const size_t length = count - done < PIECE ? count - done : PIECE;
-        stage->status = ccu_tensor_to_f32(tensor, first + done, length, to + done, stage->error);
-        if (stage->status == CLIPCU_OK && !all_finite(to + done, length)) {
-            stage->status = ccu_fail(stage->error, CLIPCU_ERR_FORMAT,
-                                     "%s: tensor %s holds numbers that are infinite or NaN: the "
-                                     "weights are damaged",
-                                     tensor->file == NULL ? "weights" : tensor->file->path,
-                                     tensor->name);
-        }
-    }
-    return stage->status == CLIPCU_OK;
-}
-
-static void close_staging(staging *stage) {
-    ccu_free(stage->b);
-    ccu_free(stage->a);
-}
-
-static void put_f32(staging *stage, const float *to, const ccu_tensor *tensor) {
+static void put_f32(ccu_stage *stage, const float *to, const ccu_tensor *tensor) {
     const size_t count = ccu_tensor_count(tensor);
-    if (!stage_read(stage, tensor, 0, count, stage->a)) { return; }
-    stage->be->ops->upload(stage->be, writable(to), stage->a, count * sizeof(float));
+    if (!ccu_stage_read(stage, tensor, 0, count, stage->a)) { return; }
+    stage->be->ops->upload(stage->be, ccu_writable(to), stage->a, count * sizeof(float));
 }
 
-static void put_linear(staging *stage, const void *to, const ccu_tensor *tensor, int32_t N,
+static void put_linear(ccu_stage *stage, const void *to, const ccu_tensor *tensor, int32_t N,
                        int32_t K, ccu_dtype dtype) {
     assert(ccu_tensor_count(tensor) == (size_t)N * (size_t)K);
-    if (!stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
-    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, N, K, dtype,
+    if (!ccu_stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
+    stage->be->ops->linear_pack(stage->be, ccu_writable(to), stage->a, N, K, dtype,
                                 CCU_WEIGHTS_PLAIN);
 }
 
 /* The projection, (E, C); OpenAI's layout stores it (C, E) and multiplies from the left. */
-static void put_projection(staging *stage, const void *to, const ccu_tensor *tensor,
+static void put_projection(ccu_stage *stage, const void *to, const ccu_tensor *tensor,
                            bool transposed, int32_t E, int32_t C, ccu_dtype dtype) {
     if (!transposed) {
         put_linear(stage, to, tensor, E, C, dtype);
         return;
     }
-    if (!stage_read(stage, tensor, 0, (size_t)E * (size_t)C, stage->b)) { return; }
+    if (!ccu_stage_read(stage, tensor, 0, (size_t)E * (size_t)C, stage->b)) { return; }
     for (int32_t e = 0; e < E; e++) {
         for (int32_t c = 0; c < C; c++) {
             stage->a[(size_t)e * (size_t)C + (size_t)c] =
                 stage->b[(size_t)c * (size_t)E + (size_t)e];
         }
     }
-    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, E, C, dtype,
+    stage->be->ops->linear_pack(stage->be, ccu_writable(to), stage->a, E, C, dtype,
                                 CCU_WEIGHTS_PLAIN);
 }
 
-static void put_block_linear(staging *stage, const ccu_transformer *t, const void *to,
+static void put_block_linear(ccu_stage *stage, const ccu_transformer *t, const void *to,
                              const ccu_tensor *tensor, int32_t N, int32_t K) {
     assert(ccu_tensor_count(tensor) == (size_t)N * (size_t)K);
-    if (!stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
-    stage->be->ops->linear_pack(stage->be, writable(to), stage->a, N, K, t->dtype, t->weights);
+    if (!ccu_stage_read(stage, tensor, 0, (size_t)N * (size_t)K, stage->a)) { return; }
+    stage->be->ops->linear_pack(stage->be, ccu_writable(to), stage->a, N, K, t->dtype,
+                                t->weights);
 }
 
 /* q, k and v of a block: one matrix, or in the last block q apart from k and v. */
-static void put_qkv(staging *stage, const ccu_transformer *t, const ccu_block *block,
+static void put_qkv(ccu_stage *stage, const ccu_transformer *t, const ccu_block *block,
                     const ccu_block_tensors *from) {
     const ccu_ops *ops  = stage->be->ops;
     const int32_t  C    = t->C;
     const size_t   area = (size_t)C * (size_t)C;
     for (size_t i = 0; i < 3; i++) {
-        if (!stage_read(stage, &from->qkv_w[i], 0, area, stage->a + i * area)) { return; }
-        if (!stage_read(stage, &from->qkv_b[i], 0, (size_t)C, stage->b + i * (size_t)C)) { return; }
+        if (!ccu_stage_read(stage, &from->qkv_w[i], 0, area, stage->a + i * area) ||
+            !ccu_stage_read(stage, &from->qkv_b[i], 0, (size_t)C, stage->b + i * (size_t)C)) {
+            return;
+        }
     }
-    ops->upload(stage->be, writable(block->qkv_b), stage->b, 3 * (size_t)C * sizeof(float));
+    ops->upload(stage->be, ccu_writable(block->qkv_b), stage->b, 3 * (size_t)C * sizeof(float));
     if (block->qkv_w != NULL) {
-        ops->linear_pack(stage->be, writable(block->qkv_w), stage->a, 3 * C, C, t->dtype,
+        ops->linear_pack(stage->be, ccu_writable(block->qkv_w), stage->a, 3 * C, C, t->dtype,
                          t->weights);
     } else {
-        ops->linear_pack(stage->be, writable(block->q_w), stage->a, C, C, t->dtype,
+        ops->linear_pack(stage->be, ccu_writable(block->q_w), stage->a, C, C, t->dtype,
                          t->weights);
-        ops->linear_pack(stage->be, writable(block->kv_w), stage->a + area, 2 * C, C, t->dtype,
+        ops->linear_pack(stage->be, ccu_writable(block->kv_w), stage->a + area, 2 * C, C, t->dtype,
                          t->weights);
     }
 }
 
-static void put_blocks(staging *stage, const ccu_transformer *t, const ccu_block_tensors *blocks) {
+static void put_blocks(ccu_stage *stage, const ccu_transformer *t,
+                       const ccu_block_tensors *blocks) {
     for (int32_t i = 0; i < t->layers; i++) {
         const ccu_block         *to   = &t->blocks[i];
         const ccu_block_tensors *from = &blocks[i];
@@ -259,14 +202,6 @@ static void put_blocks(staging *stage, const ccu_transformer *t, const ccu_block
         put_block_linear(stage, t, to->fc2_w, &from->fc2_w, t->C, t->mlp);
         put_f32(stage, to->fc2_b, &from->fc2_b);
     }
-}
-
-/* Numbers in the largest matrix a tower converts at once. */
-static size_t staging_numbers(const ccu_transformer *t, size_t first, size_t second) {
-    const size_t C = (size_t)t->C, mlp = (size_t)t->mlp;
-    size_t       most = 3 * C * C > C * mlp ? 3 * C * C : C * mlp;
-    most              = first > most ? first : most;
-    return second > most ? second : most;
 }
 
 /* Rounds to what dtype can hold, so that sums over the rounded weights can be formed. */
@@ -296,14 +231,14 @@ void ccu_patch_fold(float *w, float *b, int32_t C, int32_t area, const float mea
     }
 }
 
-static void put_patches(staging *stage, const ccu_image_tower *tower, const ccu_tensor *patches,
+static void put_patches(ccu_stage *stage, const ccu_image_tower *tower, const ccu_tensor *patches,
                         const ccu_model_config *config) {
     const int32_t C = tower->trunk.C, area = tower->P * tower->P;
-    if (!stage_read(stage, patches, 0, ccu_tensor_count(patches), stage->a)) { return; }
+    if (!ccu_stage_read(stage, patches, 0, ccu_tensor_count(patches), stage->a)) { return; }
     ccu_patch_fold(stage->a, stage->b, C, area, config->mean, config->std, tower->trunk.dtype);
-    stage->be->ops->upload(stage->be, writable(tower->patch_b), stage->b,
+    stage->be->ops->upload(stage->be, ccu_writable(tower->patch_b), stage->b,
                            (size_t)C * sizeof(float));
-    stage->be->ops->linear_pack(stage->be, writable(tower->patch_w), stage->a, C, 3 * area,
+    stage->be->ops->linear_pack(stage->be, ccu_writable(tower->patch_w), stage->a, C, 3 * area,
                                 tower->trunk.dtype, CCU_WEIGHTS_PLAIN);
 }
 
@@ -314,10 +249,10 @@ clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_ima
     const size_t patches   = 3 * (size_t)tower->P * (size_t)tower->P * (size_t)t->C;
     const size_t positions = (size_t)tower->T * (size_t)t->C;
     const size_t proj      = (size_t)tower->E * (size_t)t->C;
-    staging      stage     = {0};
+    ccu_stage stage     = {0};
 
-    const size_t numbers = staging_numbers(t, patches, positions > proj ? positions : proj);
-    if (open_staging(&stage, be, numbers, error) == CLIPCU_OK) {
+    const size_t numbers = ccu_stage_numbers(t, patches, positions > proj ? positions : proj);
+    if (ccu_stage_open(&stage, be, numbers, error) == CLIPCU_OK) {
         put_patches(&stage, tower, &from->patch_w, &checkpoint->config);
         put_f32(&stage, tower->class_token, &from->class_token);
         put_f32(&stage, tower->positions, &from->positions);
@@ -329,7 +264,7 @@ clipcu_status ccu_image_weights_upload(const ccu_checkpoint *checkpoint, ccu_ima
         put_projection(&stage, tower->proj_w, &from->proj, from->proj_transposed, tower->E, t->C,
                        t->dtype);
     }
-    close_staging(&stage);
+    ccu_stage_close(&stage);
     return stage.status;
 }
 
@@ -346,14 +281,14 @@ static void round_all(void *to, const float *from, size_t count, ccu_dtype dtype
 }
 
 /* The token table, by slices of what the staging buffer holds: it is the largest tensor. */
-static void put_tokens(staging *stage, const ccu_text_tower *tower, const ccu_tensor *tokens,
+static void put_tokens(ccu_stage *stage, const ccu_text_tower *tower, const ccu_tensor *tokens,
                        size_t slice) {
     const size_t count = (size_t)tower->vocab * (size_t)tower->trunk.C;
     const size_t size  = ccu_dtype_bytes(tower->trunk.dtype);
     for (size_t first = 0; first < count; first += slice) {
         const size_t n  = count - first < slice ? count - first : slice;
-        uint8_t     *to = (uint8_t *)writable(tower->tokens) + first * size;
-        if (!stage_read(stage, tokens, first, n, stage->a)) { return; }
+        uint8_t     *to = (uint8_t *)ccu_writable(tower->tokens) + first * size;
+        if (!ccu_stage_read(stage, tokens, first, n, stage->a)) { return; }
         if (tower->trunk.dtype == CCU_F32) {
             stage->be->ops->upload(stage->be, to, stage->a, n * size);
             continue;
@@ -369,10 +304,10 @@ clipcu_status ccu_text_weights_upload(const ccu_checkpoint *checkpoint, ccu_text
     const ccu_transformer  *t    = &tower->trunk;
     const size_t positions = (size_t)tower->context * (size_t)t->C;
     const size_t proj      = (size_t)tower->E * (size_t)t->C;
-    staging      stage     = {0};
+    ccu_stage stage     = {0};
 
-    const size_t numbers = staging_numbers(t, positions, proj);
-    if (open_staging(&stage, be, numbers, error) == CLIPCU_OK) {
+    const size_t numbers = ccu_stage_numbers(t, positions, proj);
+    if (ccu_stage_open(&stage, be, numbers, error) == CLIPCU_OK) {
         put_tokens(&stage, tower, &from->tokens, numbers);
         put_f32(&stage, tower->positions, &from->positions);
         put_blocks(&stage, t, from->blocks);
@@ -381,6 +316,6 @@ clipcu_status ccu_text_weights_upload(const ccu_checkpoint *checkpoint, ccu_text
         put_projection(&stage, tower->proj_w, &from->proj, from->proj_transposed, tower->E, t->C,
                        t->dtype);
     }
-    close_staging(&stage);
+    ccu_stage_close(&stage);
     return stage.status;
 }
