@@ -6,17 +6,18 @@
 #include "base/memory.h"
 
 clipcu_status ccu_text_tower_open_trie(ccu_text_tower *tower, clipcu_error *error) {
-    const size_t rows = (size_t)tower->rows_max;
-    const size_t path = rows * (size_t)tower->context;
-    int32_t     *all  = ccu_alloc_zeroed(5 * rows + path, sizeof *all);
+    if (tower->leaves_max == 0) { tower->leaves_max = tower->rows_max; }
+    const size_t rows  = (size_t)tower->rows_max;
+    const size_t path  = rows * (size_t)tower->context;
+    const size_t count = 4 * rows + (size_t)tower->leaves_max + path;
+    int32_t     *all   = ccu_alloc_zeroed(count, sizeof *all);
     if (all == NULL) {
-        return ccu_fail(error, CLIPCU_ERR_NOMEM, "token trie: no memory for %zu numbers",
-                        5 * rows + path);
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "token trie: no memory for %zu numbers", count);
     }
     tower->trie = (ccu_trie){.ids = all, .at = all + rows, .path_first = all + 2 * rows,
-                             .path_count = all + 3 * rows, .leaf = all + 4 * rows,
-                             .path = all + 5 * rows, .rows_max = tower->rows_max,
-                             .leaves_max = tower->rows_max, .path_max = path};
+                             .path_count = all + 3 * rows, .path = all + 4 * rows,
+                             .leaf = all + 4 * rows + path, .rows_max = tower->rows_max,
+                             .leaves_max = tower->leaves_max, .path_max = path};
     return CLIPCU_OK;
 }
 
@@ -26,18 +27,19 @@ void ccu_text_tower_close_trie(ccu_text_tower *tower) {
 }
 
 void ccu_text_tower_lay_out(ccu_text_tower *tower, ccu_plan *plan) {
-    const size_t rows = (size_t)tower->rows_max;
+    const size_t rows = (size_t)tower->rows_max, leaves = (size_t)tower->leaves_max;
     const size_t E    = (size_t)tower->E;
+    assert(tower->leaves_max >= 1);
 
     tower->ids        = ccu_plan_take(plan, rows, sizeof(int32_t));
     tower->at         = ccu_plan_take(plan, rows, sizeof(int32_t));
     tower->path_first = ccu_plan_take(plan, rows, sizeof(int32_t));
     tower->path_count = ccu_plan_take(plan, rows, sizeof(int32_t));
     tower->path       = ccu_plan_take(plan, rows * (size_t)tower->context, sizeof(int32_t));
-    tower->leaf       = ccu_plan_take(plan, rows, sizeof(int32_t));
-    tower->embeddings = ccu_plan_take(plan, rows * E, ccu_dtype_bytes(tower->trunk.dtype));
-    tower->unit       = ccu_plan_take(plan, rows * E, sizeof(float));
-    ccu_transformer_lay_out(&tower->trunk, plan, tower->rows_max, tower->rows_max);
+    tower->leaf       = ccu_plan_take(plan, leaves, sizeof(int32_t));
+    tower->embeddings = ccu_plan_take(plan, leaves * E, ccu_dtype_bytes(tower->trunk.dtype));
+    tower->unit       = ccu_plan_take(plan, leaves * E, sizeof(float));
+    ccu_transformer_lay_out(&tower->trunk, plan, tower->rows_max, tower->leaves_max);
 }
 
 int32_t ccu_text_pool_index(const int32_t *ids, int32_t count, int32_t eot_id) {

@@ -13,16 +13,17 @@ typedef struct ccu_text_tower {
     const void     *proj_w;                 /* (E, C) packed */
     int32_t         vocab, context, E;
     int32_t         rows_max;               /* trie rows per chunk, >= context */
+    int32_t         leaves_max;             /* prompts per chunk; set to rows_max if it is 0 */
 
     ccu_trie        trie;                   /* host memory, owned */
 
     /* Activations, backend memory. */
     int32_t *ids, *at, *path_first, *path_count, *path, *leaf; /* the trie's arrays */
-    void    *embeddings;                    /* (rows_max, E) dtype */
-    float   *unit;                          /* (rows_max, E): the result */
+    void    *embeddings;                    /* (leaves_max, E) dtype */
+    float   *unit;                          /* (leaves_max, E): the result */
 } ccu_text_tower;
 
-/* The trie of one chunk in host memory, sized from rows_max and context. NOMEM. */
+/* The trie of one chunk in host memory, sized from rows_max, leaves_max and context. NOMEM. */
 clipcu_status ccu_text_tower_open_trie(ccu_text_tower *tower, clipcu_error *error);
 void          ccu_text_tower_close_trie(ccu_text_tower *tower);
 
