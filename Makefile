@@ -41,12 +41,22 @@ test: build ## every test; the last line counts them
 	tests/run.sh $(BUILD) $(TEST_JOBS)
 
 # The second build also leaves -march=native out: the code that a portable binary runs.
-test-full: test ## test, every kernel case, then host code under the sanitizers
+test-full: test ## test, every kernel case, then host code under the sanitizers and valgrind
 	tests/run.sh $(BUILD) $(TEST_JOBS) --build-config full --label-regex emu-full
 	CLIPCU_SWEEP_MAX=1000000 tests/run.sh $(BUILD) $(TEST_JOBS) --tests-regex test_memory_
 	$(call configure,$(BUILD)-asan) -DCLIPCU_SANITIZE=ON -DCLIPCU_NATIVE=OFF $(CMAKE_FLAGS)
 	cmake --build $(BUILD)-asan --parallel $(JOBS)
 	tests/run.sh $(BUILD)-asan $(TEST_JOBS) --label-regex 'unit|agree|cli|hostile'
+	if ! echo 'int main(void) {}' | clang -fopenmp -fsanitize=thread -x c - -o /dev/null; then \
+	    echo "SKIPPED: ThreadSanitizer needs clang and its OpenMP"; else \
+	    $(call configure,$(BUILD)-tsan) -DCLIPCU_TSAN=ON -DCLIPCU_CUDA=OFF \
+	        -DCMAKE_C_COMPILER=clang $(CMAKE_FLAGS) && \
+	    cmake --build $(BUILD)-tsan --parallel $(JOBS) && \
+	    tests/sanitize/threads.sh $(BUILD)-tsan; fi
+	if ! command -v valgrind; then echo "SKIPPED: needs valgrind"; else \
+	    $(call configure,$(BUILD)-valgrind) -DCLIPCU_NATIVE=OFF -DCLIPCU_CUDA=OFF $(CMAKE_FLAGS) && \
+	    cmake --build $(BUILD)-valgrind --parallel $(JOBS) && \
+	    tests/sanitize/valgrind.sh $(BUILD)-valgrind; fi
 	CLIPCU_RESOURCES_FULL=1 CLIPCU_BUILD=$(BUILD) tests/gpu/test_resources.sh || test $$? = 77
 	if ! command -v dpkg-shlibdeps || ! command -v file; then echo "SKIPPED: the package"; else \
 	    $(MAKE) package && { tests/install/package.sh $(BUILD)-package || test $$? = 77; }; fi

@@ -159,10 +159,13 @@ static void odd_texts(samples *s) {
     close_page(page);
 }
 
+#define LONG_QUERY \
+    "<b>bold</b> & a very long query that goes on for more than one line of a narrow window, and " \
+    "then some more"
+
 static void searches(samples *s) {
     static const char *const queries[] = { "a cat on a mat", "\xd7\x97\xd7\xaa\xd7\x95\xd7\x9c",
-                                           "<b>bold</b> & a very long query that goes on for more "
-                                           "than one line of a narrow window, and then some more" };
+                                           LONG_QUERY };
     ccu_page *pictures = open_page(s, "search", CCU_PAGE_SEARCH, 100);
     ccu_page *texts    = open_page(s, "search-texts", CCU_PAGE_SEARCH, 100);
     for (int32_t i = 0; i < 36; i++) {
