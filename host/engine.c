@@ -49,6 +49,14 @@ static clipcu_status check_options(const clipcu_options *options, clipcu_error *
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "precision %d is none",
                         (int)options->precision);
     }
+    if ((int)options->crop < CLIPCU_CROP_FLOOR || (int)options->crop > CLIPCU_CROP_HALF_EVEN) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "crop %d is none", (int)options->crop);
+    }
+    if ((int)options->tokenizer < CLIPCU_TOKENIZER_OPENAI ||
+        (int)options->tokenizer > CLIPCU_TOKENIZER_HF_FAST) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "tokenizer %d is none",
+                        (int)options->tokenizer);
+    }
     if (options->device_index < 0) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "device_index is %d, expected 0 or more",
                         options->device_index);

@@ -206,6 +206,23 @@ static void automatic_choices(void **state) {
     clipcu_close(engine);
 }
 
+static void unknown_choices_are_refused(void **state) {
+    (void)state;
+    clipcu_options options = clipcu_options_default();
+    clipcu_engine *engine  = NULL;
+    clipcu_error   error;
+    const char    *dir = MODEL("hf_b32");
+
+    options.crop = (clipcu_crop)2;
+    expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error,
+                 "crop 2");
+    options.crop      = CLIPCU_CROP_FLOOR;
+    options.tokenizer = (clipcu_tokenizer)-1;
+    expect_error(clipcu_open(dir, &options, &engine, &error), CLIPCU_ERR_ARGUMENT, &error,
+                 "tokenizer -1");
+    assert_null(engine);
+}
+
 static void misuse_is_refused(void **state) {
     (void)state;
     clipcu_options options = clipcu_options_default();
@@ -316,6 +333,7 @@ int main(void) {
         cmocka_unit_test(rows_are_unit_vectors),
         cmocka_unit_test(both_pixel_paths_agree),
         cmocka_unit_test(automatic_choices),
+        cmocka_unit_test(unknown_choices_are_refused),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(one_tower_refuses_the_other),
         cmocka_unit_test(names_and_templates),
