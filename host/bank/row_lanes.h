@@ -1,5 +1,4 @@
-/* Rows of saved embeddings as lanes: f32, f16 and bf16 at any address, and sums that are the same
- * wherever they are computed. For search.c. */
+/* Rows of saved embeddings as lanes: f32, f16 and bf16 at any address. For search.c. */
 #ifndef CCU_BANK_ROW_LANES_H
 #define CCU_BANK_ROW_LANES_H
 
@@ -7,19 +6,7 @@
 #include <immintrin.h>
 #endif
 
-#include "ops/lanes.h"
-
-/* sum + x * y, rounded once where the machine can. Said outright: left to the compiler, some loops
- * were fused and others not, and the last bits depended on the number of queries. */
-static inline ccu_lanes ccu_row_add_product(ccu_lanes sum, ccu_lanes x, ccu_lanes y) {
-#if defined(__AVX512F__)
-    return (ccu_lanes)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)sum);
-#elif defined(__AVX__) && defined(__FMA__)
-    return (ccu_lanes)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)sum);
-#else
-    return sum + x * y;
-#endif
-}
+#include "ops/dots.h"
 
 static inline ccu_lanes ccu_row_from_f16(ccu_lanes_u16 bits) {
 #if defined(__AVX512F__)
@@ -33,31 +20,6 @@ static inline ccu_lanes ccu_row_from_f16(ccu_lanes_u16 bits) {
     /* the exponent moves from bias 15 to 127: exact, also for what is subnormal in f16 */
     const ccu_lanes value = (ccu_lanes)(magnitude << 13) * 0x1p112f;
     return (ccu_lanes)((ccu_lanes_u32)value | special | (wide & 0x8000u) << 16);
-#endif
-}
-
-/* The sums of four vectors of lanes, each added up as ccu_lanes_sum does, but side by side: a chain
- * of scalars per sum is slow, and each row has one per query. */
-static inline void ccu_row_sum_four(const ccu_lanes v[4], float out[4]) {
-#if defined(__SSE2__)
-    __m128 four[4];
-#pragma GCC unroll 4
-    for (int32_t i = 0; i < 4; i++) {
-#if defined(__AVX512F__)
-        const __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v[i], 1));
-        const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v[i]), upper);
-        four[i] = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-#elif defined(__AVX__)
-        four[i] = _mm_add_ps(_mm256_castps256_ps128((__m256)v[i]),
-                             _mm256_extractf128_ps((__m256)v[i], 1));
-#else
-        four[i] = (__m128)v[i];
-#endif
-    }
-    _MM_TRANSPOSE4_PS(four[0], four[1], four[2], four[3]);
-    _mm_storeu_ps(out, _mm_add_ps(_mm_add_ps(four[0], four[2]), _mm_add_ps(four[1], four[3])));
-#else
-    for (int32_t i = 0; i < 4; i++) { out[i] = ccu_lanes_sum(v[i]); }
 #endif
 }
 

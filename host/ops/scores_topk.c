@@ -1,20 +1,24 @@
 /* Cosines against a class bank, their softmax over all classes and the best few, on the CPU.
  *
  * Rows go in blocks, classes in runs of TILES tiles. Per run: 1. threads share the tiles of the
- * product x . bank^T; 2. threads share the rows, and each row folds the run's scores, class by
- * class in order, into a running log-sum-exp and a heap of its best. Neither depends on how many
- * threads there are, and the (B, K) matrix never exists. */
+ * product x . bank^T, dot by dot of rows as they lie: nothing is packed for the few that one
+ * picture or one query has, and a row's bits do not depend on how many there are; 2. threads share
+ * the rows, and each row folds the run's scores, class by class in order, into a running
+ * log-sum-exp and a heap of its best. Neither depends on how many threads there are, and the (B, K)
+ * matrix never exists. */
 #include <assert.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
-#include "ops/lanes.h"
-#include "ops/product.h"
+#include "ops/cpu_state.h"
+#include "ops/dots.h"
 
 #define ROWS 96      /* rows in a block, at most */
 #define COLUMNS 256  /* classes in a tile */
 #define TILES 32     /* tiles in a run: 3 MiB of scores for a full block */
+#define CLASSES 12   /* of a tile, that stay in cache while all rows meet them */
+#define AHEAD ((size_t)16 << 10) /* bytes of the bank prefetched, as in bank/search.c */
 
 typedef struct hit {
     float   score;
@@ -23,8 +27,7 @@ typedef struct hit {
 
 /* Cut from the op's scratch. */
 typedef struct state {
-    float   *x;      /* (height, E) rows of the block, then zeros */
-    float   *scores; /* (tiles of a run, height, columns of the tile) */
+    float   *scores; /* (tiles of a run, height, columns of the tile): height rows */
     double  *sum;    /* (ROWS) of exp(scale * score - max) */
     float   *max;    /* (ROWS) of scale * score */
     hit     *heap;   /* (ROWS, top); the worst on top */
@@ -46,10 +49,9 @@ static void *push(uint8_t *base, size_t *used, size_t bytes) {
 
 /* base NULL: only the size is wanted. It grows with B, K, E and top. */
 static state cut(const ccu_scores_topk *op, uint8_t *base) {
-    state        s       = { .height = ccu_tiles_height(least(op->B, ROWS)) };
+    state        s       = { .height = least(op->B, ROWS) };
     const size_t height  = (size_t)s.height;
     const size_t classes = (size_t)least(op->K, COLUMNS * TILES);
-    s.x = push(base, &s.bytes, height * (size_t)op->E * sizeof *s.x);
     s.scores = push(base, &s.bytes, height * classes * sizeof *s.scores);
     s.sum = push(base, &s.bytes, ROWS * sizeof *s.sum);
     s.max = push(base, &s.bytes, ROWS * sizeof *s.max);
@@ -172,8 +174,7 @@ static void write_row(const ccu_scores_topk *op, const state *s, int32_t i, int3
 /* ---- Blocks -------------------------------------------------------------------------------- */
 
 typedef struct block {
-    ccu_dnnl_product *full, *last; /* of a full tile and of the last one */
-    int32_t           first, rows;
+    int32_t first, rows;
 } block;
 
 /* Where the scores of tile number `tile` of a run lie, and how many classes it has. */
@@ -183,13 +184,49 @@ static float *tile_scores(const ccu_scores_topk *op, const state *s, int32_t til
     return s->scores + (size_t)(tile % TILES) * (size_t)s->height * COLUMNS;
 }
 
-static bool run_tile(ccu_cpu *cpu, const ccu_scores_topk *op, const state *s, const block *blk,
-                     int32_t tile) {
-    int32_t columns;
-    float  *scores = tile_scores(op, s, tile, &columns);
-    return ccu_dnnl_run(cpu->dnnl, columns == COLUMNS ? blk->full : blk->last,
-                        omp_get_thread_num(), s->x,
-                        op->bank + (size_t)tile * COLUMNS * (size_t)op->E, scores);
+/* R classes from number k on against O rows from number i on; constants where this is expanded. */
+static inline __attribute__((always_inline)) void
+few_scores(const ccu_scores_topk *op, const block *blk, float *scores, int32_t columns,
+           const float *bank, int32_t k, int32_t i, int32_t R, int32_t O, size_t ahead) {
+    const size_t E = (size_t)op->E;
+    float        out[CCU_DOTS_OTHERS][CCU_DOTS_OTHERS];
+    ccu_dots(bank + (size_t)k * E, E, op->x + (size_t)(blk->first + i) * E, E, op->E, R, O, ahead,
+             out);
+    for (int32_t o = 0; o < O; o++) {
+        float *to = scores + (size_t)(i + o) * (size_t)columns + k;
+        for (int32_t r = 0; r < R; r++) { to[r] = out[r][o]; }
+    }
+}
+
+/* Classes k .. end - 1 of a tile against rows i .. i + O - 1. */
+static inline __attribute__((always_inline)) void
+some_scores(const ccu_scores_topk *op, const block *blk, float *scores, int32_t columns,
+            const float *bank, int32_t k, int32_t end, int32_t i, int32_t O, size_t ahead) {
+    const int32_t R = O == 1 ? CCU_DOTS_OTHERS : CCU_DOTS_ROWS; /* one row leaves registers free */
+    for (; k + R <= end; k += R) {
+        few_scores(op, blk, scores, columns, bank, k, i, R, O, ahead);
+    }
+    for (; k < end; k++) { few_scores(op, blk, scores, columns, bank, k, i, 1, O, ahead); }
+}
+
+static void run_tile(const ccu_scores_topk *op, const state *s, const block *blk, int32_t tile) {
+    int32_t      columns;
+    float       *scores = tile_scores(op, s, tile, &columns); /* (rows, columns) */
+    const float *bank   = op->bank + (size_t)tile * COLUMNS * (size_t)op->E;
+    for (int32_t k = 0; k < columns; k += CLASSES) {
+        const int32_t end = least(k + CLASSES, columns);
+        int32_t       i   = 0;
+        for (; i + CCU_DOTS_OTHERS <= blk->rows; i += CCU_DOTS_OTHERS) {
+            if (i == 0) { /* the first rows bring the classes from memory */
+                some_scores(op, blk, scores, columns, bank, k, end, i, CCU_DOTS_OTHERS, AHEAD);
+            } else {
+                some_scores(op, blk, scores, columns, bank, k, end, i, CCU_DOTS_OTHERS, 0);
+            }
+        }
+        for (; i < blk->rows; i++) {
+            some_scores(op, blk, scores, columns, bank, k, end, i, 1, i == 0 ? AHEAD : 0);
+        }
+    }
 }
 
 static void fold_run(const ccu_scores_topk *op, state *s, int32_t i, int32_t first, int32_t end) {
@@ -201,44 +238,19 @@ static void fold_run(const ccu_scores_topk *op, state *s, int32_t i, int32_t fir
 }
 
 static void run_block(ccu_cpu *cpu, const ccu_scores_topk *op, state *s, const block *blk) {
-    const int32_t tiles    = (op->K + COLUMNS - 1) / COLUMNS;
-    int32_t       failures = 0;
-#pragma omp parallel num_threads(cpu->threads) reduction(+ : failures)
+    const int32_t tiles = (op->K + COLUMNS - 1) / COLUMNS;
+#pragma omp parallel num_threads(cpu->threads)
     {
-        omp_set_num_threads(1); /* this region's own setting: oneDNN stays on its thread */
         for (int32_t first = 0; first < tiles; first += TILES) {
             const int32_t end = least(first + TILES, tiles);
 #pragma omp for schedule(dynamic, 1)
-            for (int32_t tile = first; tile < end; tile++) {
-                failures += run_tile(cpu, op, s, blk, tile) ? 0 : 1;
-            }
+            for (int32_t tile = first; tile < end; tile++) { run_tile(op, s, blk, tile); }
 #pragma omp for schedule(static)
             for (int32_t i = 0; i < blk->rows; i++) { fold_run(op, s, i, first, end); }
         }
 #pragma omp for schedule(static)
         for (int32_t i = 0; i < blk->rows; i++) { write_row(op, s, i, blk->first + i); }
     }
-    if (failures > 0) {
-        (void)ccu_fail(&cpu->base.error, CLIPCU_ERR_BACKEND,
-                       "oneDNN: scores of %d classes of width %d failed", op->K, op->E);
-    }
-}
-
-static bool block_products(ccu_cpu *cpu, const ccu_scores_topk *op, const state *s, block *blk) {
-    const int32_t  rest  = op->K % COLUMNS;
-    ccu_dnnl_shape shape = { .M        = s->height,
-                             .N        = COLUMNS,
-                             .K        = op->E,
-                             .a_stride = op->E,
-                             .b_stride = op->E,
-                             .dtype    = CCU_F32 };
-    if (op->K >= COLUMNS && ccu_dnnl_product_get(cpu->dnnl, &shape, &blk->full,
-                                                 &cpu->base.error) != CLIPCU_OK) {
-        return false;
-    }
-    shape.N = rest;
-    return rest == 0 || ccu_dnnl_product_get(cpu->dnnl, &shape, &blk->last,
-                                             &cpu->base.error) == CLIPCU_OK;
 }
 
 void ccu_cpu_scores_topk(ccu_backend *be, const ccu_scores_topk *op) {
@@ -247,15 +259,10 @@ void ccu_cpu_scores_topk(ccu_backend *be, const ccu_scores_topk *op) {
     assert(op->B > 0 && op->K > 0 && op->E > 0);
     assert(op->top >= 1 && op->top <= op->K);
     assert(op->scratch != NULL);
-    state        s     = cut(op, op->scratch);
-    const size_t E     = (size_t)op->E;
-    const size_t bytes = E * sizeof(float);
-    block        blk   = { 0 };
-    if (!block_products(cpu, op, &s, &blk)) { return; }
+    state s   = cut(op, op->scratch);
+    block blk = { 0 };
     for (blk.first = 0; blk.first < op->B; blk.first += ROWS) {
         blk.rows = least(op->B - blk.first, ROWS);
-        memset(s.x, 0, (size_t)s.height * bytes);
-        memcpy(s.x, op->x + (size_t)blk.first * E, (size_t)blk.rows * bytes);
         for (int32_t i = 0; i < blk.rows; i++) {
             s.max[i]   = -INFINITY;
             s.sum[i]   = 0.0;
