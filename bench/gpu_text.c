@@ -1,4 +1,4 @@
-/* The text tower's own ops and the head: tokens, tree attention, ensembles, scores. */
+/* The text tower's own ops and the head: tokens, tree attention, sums of rows, scores. */
 #include <stdlib.h>
 
 #include "gpu_bench.h"
@@ -62,7 +62,8 @@ static void run_embed(bench *b, void *user, int32_t round) {
     b->be->ops->embed_tokens(b->be, &(ccu_embed_tokens){ .y = bench_output(b, size, round),
                                                          .table = b->pool, .positions = w->f32,
                                                          .ids = w->ids, .at = w->at, .M = w->M,
-                                                         .C = w->C, .dtype = b->dtype });
+                                                         .C = w->C, .V = INT32_MAX,
+                                                         .dtype = b->dtype });
 }
 
 static void run_tree(bench *b, void *user, int32_t round) {
@@ -86,12 +87,14 @@ static void run_gather(bench *b, void *user, int32_t round) {
                                              .M = w->M, .C = w->C, .dtype = b->dtype });
 }
 
-static void run_ensemble(bench *b, void *user, int32_t round) {
+static void run_segment_sum(bench *b, void *user, int32_t round) {
     const text_work *w = user;
     (void)round;
-    b->be->ops->ensemble(b->be, &(ccu_ensemble){ .sum = b->out, .x = w->f32, .groups = w->M / 8,
-                                                 .class_ids = w->class_ids, .first = w->first,
-                                                 .rows = w->rows, .E = w->E });
+    b->be->ops->segment_sum(b->be, &(ccu_segment_sum){ .y = b->out, .x = w->f32,
+                                                       .groups = w->M / 8, .ids = w->class_ids,
+                                                       .first = w->first, .rows = w->rows,
+                                                       .C = w->E, .x_dtype = CCU_F32,
+                                                       .y_dtype = CCU_F32 });
 }
 
 static ccu_scores_topk scores_op(const bench *b, const text_work *w) {
@@ -133,10 +136,10 @@ static void measure_text(bench *b, text_work *w) {
     row.flop  = 0.0;
     row.bytes = 2.0 * M * C * size;
     one(b, row, run_gather, w);
-    row.op    = "ensemble";
+    row.op    = "segment_sum";
     row.dtype = CCU_F32;
     row.bytes = w->M / 8 * (double)w->E * 12.0;
-    one(b, row, run_ensemble, w);
+    one(b, row, run_segment_sum, w);
 }
 
 /* f32 throughout, so the 16-bit product's ceiling does not apply: bytes alone are counted. */

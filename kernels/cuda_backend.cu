@@ -133,7 +133,7 @@ static const ccu_ops cuda_ops = {
     ccu_cuda_attention_tree,
     ccu_cuda_gather,
     ccu_cuda_normalise,
-    ccu_cuda_ensemble,
+    ccu_cuda_segment_sum,
     ccu_cuda_scores_topk,
 };
 

@@ -77,7 +77,7 @@ void   ccu_cuda_attention(ccu_backend *be, const ccu_attention *op);
 void   ccu_cuda_attention_tree(ccu_backend *be, const ccu_attention_tree *op);
 void   ccu_cuda_gather(ccu_backend *be, const ccu_gather *op);
 void   ccu_cuda_normalise(ccu_backend *be, const ccu_normalise *op);
-void   ccu_cuda_ensemble(ccu_backend *be, const ccu_ensemble *op);
+void   ccu_cuda_segment_sum(ccu_backend *be, const ccu_segment_sum *op);
 void   ccu_cuda_scores_topk(ccu_backend *be, const ccu_scores_topk *op);
 
 #endif

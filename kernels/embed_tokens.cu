@@ -1,4 +1,5 @@
-/* Token rows plus position rows: y[m] = table[ids[m]] + positions[at[m]], added in f32.
+/* Token rows plus position rows: y[m] = table[ids[m]] + positions[at[m]], added in f32. Ids past the
+ * vocabulary are learned rows, f32 whatever the dtype; they are few.
  *
  *   embed_tokens_vector_kernel   C a multiple of 8 and everything on 16 bytes: 8 elements at a time
  *   embed_tokens_plain_kernel    any C and alignment
@@ -14,10 +15,22 @@ static constexpr unsigned WARPS = 4; /* rows in a block */
 typedef struct embed_args {
     void          *y;
     const void    *table;
-    const float   *positions;
+    const float   *learned, *positions;
     const int32_t *ids, *at;
-    int32_t        M, C;
+    int32_t        M, C, V;
 } embed_args;
+
+/* Row m of y from a learned row, for a whole warp. */
+template <class T>
+__device__ __forceinline__ void add_learned(const embed_args &a, int32_t m, unsigned lane) {
+    const size_t C         = (size_t)a.C;
+    T           *y         = static_cast<T *>(a.y) + (size_t)m * C;
+    const float *learned   = a.learned + (size_t)(a.ids[m] - a.V) * C;
+    const float *positions = a.positions + (size_t)a.at[m] * C;
+    for (int32_t c = (int32_t)lane; c < a.C; c += (int32_t)WARP) {
+        y[c] = from_f32<T>(learned[c] + positions[c]);
+    }
+}
 
 /* y[0 .. 7] = table[0 .. 7] + positions[0 .. 7] */
 template <class T>
@@ -46,6 +59,10 @@ __global__ __launch_bounds__(WARPS * WARP) void embed_tokens_vector_kernel(embed
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const int32_t  m = (int32_t)(blockIdx.x * WARPS + warp);
     if (m >= a.M) { return; } /* whole warps */
+    if (a.ids[m] >= a.V) {
+        add_learned<T>(a, m, lane);
+        return;
+    }
     const size_t C         = (size_t)a.C;
     T           *y         = static_cast<T *>(a.y) + (size_t)m * C;
     const T     *table     = static_cast<const T *>(a.table) + (size_t)a.ids[m] * C;
@@ -60,6 +77,10 @@ __global__ __launch_bounds__(WARPS * WARP) void embed_tokens_plain_kernel(embed_
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const int32_t  m = (int32_t)(blockIdx.x * WARPS + warp);
     if (m >= a.M) { return; } /* whole warps */
+    if (a.ids[m] >= a.V) {
+        add_learned<T>(a, m, lane);
+        return;
+    }
     const size_t C         = (size_t)a.C;
     T           *y         = static_cast<T *>(a.y) + (size_t)m * C;
     const T     *table     = static_cast<const T *>(a.table) + (size_t)a.ids[m] * C;
@@ -70,7 +91,8 @@ __global__ __launch_bounds__(WARPS * WARP) void embed_tokens_plain_kernel(embed_
 }
 
 template <class T> static int launch(const ccu_cuda *cuda, const ccu_embed_tokens *op) {
-    const embed_args args = {op->y, op->table, op->positions, op->ids, op->at, op->M, op->C};
+    const embed_args args = {op->y,  op->table, op->learned, op->positions, op->ids,
+                             op->at, op->M,     op->C,       op->V};
     const simt_grid  grid = ccu_cuda_grid(cuda, dim3(ccu_cuda_blocks((size_t)op->M, WARPS)),
                                           WARPS * WARP, 0);
     const uintptr_t  all  = (uintptr_t)op->y | (uintptr_t)op->table | (uintptr_t)op->positions;
@@ -94,7 +116,7 @@ void ccu_cuda_embed_tokens(ccu_backend *be, const ccu_embed_tokens *op) {
     if (!ccu_cuda_ready(cuda) || op->M == 0) { return; }
     assert(op->M > 0 && op->C > 0);
     assert(op->y != NULL && op->table != NULL && op->positions != NULL);
-    assert(op->ids != NULL && op->at != NULL);
+    assert(op->ids != NULL && op->at != NULL && (op->V > 0 || op->learned != NULL));
     ccu_cuda_result(cuda, launch_as(cuda, op), "embed_tokens: M %d C %d %s", op->M, op->C,
                     ccu_dtype_name(op->dtype));
 }

@@ -50,9 +50,10 @@ static clipcu_status add_chunk(void *user, const int32_t *order, int32_t count, 
     be->ops->upload(be, b->class_ids, class_ids, (size_t)groups * sizeof *rows);
     be->ops->upload(be, b->first, first, ((size_t)groups + 1) * sizeof *rows);
     be->ops->upload(be, b->rows, rows, (size_t)count * sizeof *rows);
-    be->ops->ensemble(be, &(ccu_ensemble){.sum = b->sum, .x = unit, .class_ids = b->class_ids,
-                                          .first = b->first, .rows = b->rows, .groups = groups,
-                                          .E = b->encoder->tower->E});
+    be->ops->segment_sum(be, &(ccu_segment_sum){.y = b->sum, .x = unit, .ids = b->class_ids,
+                                                .first = b->first, .rows = b->rows,
+                                                .groups = groups, .C = b->encoder->tower->E,
+                                                .x_dtype = CCU_F32, .y_dtype = CCU_F32});
     return be->ops->finish(be, error);
 }
 

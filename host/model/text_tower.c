@@ -78,9 +78,10 @@ void ccu_text_tower_encode(ccu_text_tower *tower, ccu_backend *be) {
     const int32_t    M = tower->trie.rows, leaves = tower->trie.leaves, C = t->C, E = tower->E;
 
     ops->embed_tokens(be, &(ccu_embed_tokens){.y = t->x, .table = tower->tokens,
+                                              .learned = tower->learned,
                                               .positions = tower->positions, .ids = tower->ids,
                                               .at = tower->at, .M = M, .C = C,
-                                              .dtype = t->dtype});
+                                              .V = tower->vocab, .dtype = t->dtype});
     const ccu_attend attend = {.path_first = tower->path_first, .path_count = tower->path_count,
                                .path = tower->path, .path_max = tower->context};
     ccu_transformer_run(t, be, M, &attend, tower->leaf, leaves);

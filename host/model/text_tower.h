@@ -11,6 +11,8 @@ typedef struct ccu_text_tower {
     const float    *positions;              /* (context, C) */
     const float    *ln_final_w, *ln_final_b; /* (C) */
     const void     *proj_w;                 /* (E, C) packed */
+    const float    *learned;                /* (., C) context vectors: their ids are vocab, vocab+1,
+                                               ...; NULL: none */
     int32_t         vocab, context, E;
     int32_t         rows_max;               /* trie rows per chunk, >= context */
     int32_t         leaves_max;             /* prompts per chunk; set to rows_max if it is 0 */

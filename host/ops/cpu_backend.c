@@ -117,7 +117,7 @@ static const ccu_ops cpu_ops = {
     .attention_tree      = ccu_cpu_attention_tree,
     .gather              = ccu_cpu_gather,
     .normalise           = ccu_cpu_normalise,
-    .ensemble            = ccu_cpu_ensemble,
+    .segment_sum         = ccu_cpu_segment_sum,
     .scores_topk         = ccu_cpu_scores_topk,
 };
 

@@ -55,7 +55,7 @@ void   ccu_cpu_patch_embed(ccu_backend *be, const ccu_patch_embed *op);
 size_t ccu_cpu_patch_embed_scratch(ccu_backend *be, const ccu_patch_embed *op);
 void   ccu_cpu_gather(ccu_backend *be, const ccu_gather *op);
 void   ccu_cpu_normalise(ccu_backend *be, const ccu_normalise *op);
-void   ccu_cpu_ensemble(ccu_backend *be, const ccu_ensemble *op);
+void   ccu_cpu_segment_sum(ccu_backend *be, const ccu_segment_sum *op);
 void   ccu_cpu_scores_topk(ccu_backend *be, const ccu_scores_topk *op);
 size_t ccu_cpu_scores_topk_scratch(ccu_backend *be, const ccu_scores_topk *op);
 

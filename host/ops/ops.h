@@ -104,14 +104,15 @@ typedef struct ccu_attention_tree {
     ccu_dtype      dtype;
 } ccu_attention_tree;
 
-/* y[m] = table[ids[m]] + positions[at[m]] */
+/* y[m] = table[ids[m]] + positions[at[m]]; ids from V on are rows of learned. */
 typedef struct ccu_embed_tokens {
     void          *y;         /* (M, C) dtype */
     const void    *table;     /* (V, C) dtype */
+    const float   *learned;   /* (., C) context vectors, or NULL if every id is below V */
     const float   *positions; /* (T, C) */
-    const int32_t *ids;       /* (M) 0 .. V-1 */
+    const int32_t *ids;       /* (M) 0 .. V-1, V + row of learned */
     const int32_t *at;        /* (M) 0 .. T-1 */
-    int32_t        M, C;
+    int32_t        M, C, V;
     ccu_dtype      dtype;
 } ccu_embed_tokens;
 
@@ -171,15 +172,18 @@ typedef struct ccu_normalise {
     ccu_dtype   dtype;
 } ccu_normalise;
 
-/* sum[class_ids[g]] += x[rows[i]] for i in first[g] .. first[g+1]-1, in that order. */
-typedef struct ccu_ensemble {
-    float         *sum;       /* (., E), in and out */
-    const float   *x;         /* (., E) */
-    const int32_t *class_ids; /* (groups), each at most once */
-    const int32_t *first;     /* (groups + 1) */
-    const int32_t *rows;      /* (first[groups]) rows of x */
-    int32_t        groups, E;
-} ccu_ensemble;
+/* y[ids[g]] += x[rows[i]], i = first[g] .. first[g+1]-1 in that order, added up in f32.
+ * Templates of a class, the gradient of gathered rows and that of context vectors are sums of such
+ * rows. */
+typedef struct ccu_segment_sum {
+    void          *y;     /* (., C) y_dtype, in and out */
+    const void    *x;     /* (., C) x_dtype */
+    const int32_t *ids;   /* (groups), each at most once */
+    const int32_t *first; /* (groups + 1) */
+    const int32_t *rows;  /* (first[groups]) rows of x */
+    int32_t        groups, C;
+    ccu_dtype      x_dtype, y_dtype; /* f32 or the tower's; y_dtype f32 or equal to x_dtype */
+} ccu_segment_sum;
 
 /* The top classes of each row and their probabilities under a softmax over all K classes of
  * scale * cosine, without storing (B, K). Best first, ties by lowest class index. A NaN score
@@ -248,7 +252,7 @@ struct ccu_ops {
     void (*attention_tree)(ccu_backend *be, const ccu_attention_tree *op);
     void (*gather)(ccu_backend *be, const ccu_gather *op);
     void (*normalise)(ccu_backend *be, const ccu_normalise *op);
-    void (*ensemble)(ccu_backend *be, const ccu_ensemble *op);
+    void (*segment_sum)(ccu_backend *be, const ccu_segment_sum *op);
     void (*scores_topk)(ccu_backend *be, const ccu_scores_topk *op);
 };
 

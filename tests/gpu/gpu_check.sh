@@ -146,7 +146,7 @@ run() { # run NAME LIMIT FUNCTION [ARGUMENT...]: a step that is a function of th
 }
 
 export ops='linear patch_embed embed_tokens layernorm attention attention_tree gather normalise
-ensemble scores_topk resize_crop'
+segment_sum scores_topk resize_crop'
 small=0 way_small=0 build_limit=200
 test "$emulated" = 1 && small=2e4 way_small=1e6 build_limit=$seconds
 

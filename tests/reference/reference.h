@@ -38,8 +38,8 @@ void ref_patch_embed(const ccu_patch_embed *op, double *y, double *bound);
 void ref_gather(const ccu_gather *op, double *y, double *bound);
 /* y (M, E) */
 void ref_normalise(const ccu_normalise *op, double *y, double *bound);
-/* y (rows of op->sum that are listed, in list order; groups of E). op->sum is read only. */
-void ref_ensemble(const ccu_ensemble *op, double *y, double *bound);
+/* y (rows of op->y that are listed, in list order; groups of C). op->y is read only. */
+void ref_segment_sum(const ccu_segment_sum *op, double *y, double *bound);
 /* Cosine of row b with class k; NaN is -inf. */
 double ref_cosine(const ccu_scores_topk *op, int32_t b, int32_t k);
 /* index, cosine, probability: (B, top) each. */

@@ -12,8 +12,11 @@ static void put(double *y, double *bound, size_t at, double value, double error)
 void ref_embed_tokens(const ccu_embed_tokens *op, double *y, double *bound) {
     const size_t C = (size_t)op->C;
     for (size_t m = 0; m < (size_t)op->M; m++) {
+        const int32_t id  = op->ids[m];
+        const float  *row = id < op->V ? (const float *)op->table + (size_t)id * C
+                                       : op->learned + (size_t)(id - op->V) * C;
         for (size_t c = 0; c < C; c++) {
-            const double v = (double)((const float *)op->table)[(size_t)op->ids[m] * C + c] +
+            const double v = (double)row[c] +
                              (double)op->positions[(size_t)op->at[m] * C + c];
             put(y, bound, m * C + c, v, 1.01 * (ref_unit(op->dtype) + REF_U32) * fabs(v));
         }
@@ -91,19 +94,21 @@ void ref_normalise(const ccu_normalise *op, double *y, double *bound) {
     }
 }
 
-void ref_ensemble(const ccu_ensemble *op, double *y, double *bound) {
-    const size_t E = (size_t)op->E;
+void ref_segment_sum(const ccu_segment_sum *op, double *y, double *bound) {
+    const size_t C = (size_t)op->C;
     for (size_t g = 0; g < (size_t)op->groups; g++) {
         const double terms = op->first[g + 1] - op->first[g];
-        for (size_t e = 0; e < E; e++) {
-            double sum  = op->sum[(size_t)op->class_ids[g] * E + e];
+        for (size_t c = 0; c < C; c++) {
+            double sum  = ((const float *)op->y)[(size_t)op->ids[g] * C + c];
             double size = fabs(sum);
             for (int32_t i = op->first[g]; i < op->first[g + 1]; i++) {
-                const double x = op->x[(size_t)op->rows[i] * E + e];
+                const double x = ((const float *)op->x)[(size_t)op->rows[i] * C + c];
                 sum += x;
                 size += fabs(x);
             }
-            put(y, bound, g * E + e, sum, (2.0 + terms) * REF_U32 * size);
+            const double error = (2.0 + terms) * REF_U32 * size;
+            put(y, bound, g * C + c, sum,
+                error + (op->y_dtype == CCU_F32 ? 0.0 : 1.01 * ref_unit(op->y_dtype) * fabs(sum)));
         }
     }
 }

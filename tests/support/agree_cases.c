@@ -13,7 +13,7 @@ const agree_op agree_ops[] = {
     { "attention_tree", agree_attention_tree, false },
     { "gather", agree_gather, false },
     { "normalise", agree_normalise, false },
-    { "ensemble", agree_ensemble, true },
+    { "segment_sum", agree_segment_sum, false },
     { "scores_topk", agree_scores_topk, true },
     { NULL, NULL, false },
 };

@@ -16,7 +16,7 @@ void agree_resize_crop(agree *a, ccu_dtype dtype); /* bytes whatever dtype is */
 void agree_patch_embed(agree *a, ccu_dtype dtype);
 void agree_gather(agree *a, ccu_dtype dtype);
 void agree_normalise(agree *a, ccu_dtype dtype);
-void agree_ensemble(agree *a, ccu_dtype dtype); /* f32 whatever dtype is */
+void agree_segment_sum(agree *a, ccu_dtype dtype);
 void agree_scores_topk(agree *a, ccu_dtype dtype); /* f32 whatever dtype is */
 
 typedef struct agree_op {

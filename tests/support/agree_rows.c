@@ -92,20 +92,25 @@ void agree_embed_tokens(agree *a, ccu_dtype dtype) {
     for (size_t i = 0; i < sizeof row_dims / sizeof *row_dims; i++) {
         const int32_t M = row_dims[i][0], C = row_dims[i][1], V = 101, T = 77;
         agree_begin(a, "embed_tokens", "%s M %d C %d", ccu_dtype_name(dtype), M, C);
-        int32_t      *ids       = make_rows(a, M, V);
-        int32_t      *at        = make_rows(a, M, T);
+        const int32_t learned_rows = i % 3 == 0 ? 0 : 7;
+        int32_t      *ids          = make_rows(a, M, V + 4 * learned_rows);
+        int32_t      *at           = make_rows(a, M, T);
+        for (int32_t m = 0; m < M; m++) { ids[m] -= ids[m] < V ? 0 : (ids[m] - V) / 7 * 7; }
         agree_tensor *table     = agree_input(a, (size_t)V, (size_t)C, 0, dtype, 0, 1);
+        agree_tensor *learned   = agree_input(a, 7, (size_t)C, 0, CCU_F32, 0, 1);
         agree_tensor *positions = agree_input(a, (size_t)T, (size_t)C, 0, CCU_F32, 0, 1);
         agree_tensor *y         = agree_output(a, (size_t)M, (size_t)C, 0, dtype);
 
         ccu_embed_tokens op = { .y = y->at, .table = table->at, .positions = positions->at,
                                 .ids = agree_bytes(a, ids, (size_t)M * 4),
-                                .at = agree_bytes(a, at, (size_t)M * 4), .M = M, .C = C,
+                                .at = agree_bytes(a, at, (size_t)M * 4), .M = M, .C = C, .V = V,
+                                .learned = learned_rows == 0 ? NULL : learned->at,
                                 .dtype = dtype };
         a->be->ops->embed_tokens(a->be, &op);
 
         const answer one = answer_new((size_t)M * (size_t)C);
         op.table     = table->host;
+        op.learned   = learned->host;
         op.positions = positions->host;
         op.ids       = ids;
         op.at        = at;
@@ -158,55 +163,57 @@ void agree_normalise(agree *a, ccu_dtype dtype) {
     }
 }
 
-/* ---- Ensembles ----------------------------------------------------------------------------- */
+/* ---- Sums of listed rows ------------------------------------------------------------------- */
 
-/* Groups of 0, 1, 2, ... rows into every other class, backwards. Other classes keep their sums. */
-static void run_ensemble(agree *a, int32_t groups, int32_t E) {
-    int32_t  first[64], class_ids[64], rows[2048];
-    int32_t  classes = 2 * groups + 1, total = 0;
-    agree_begin(a, "ensemble", "groups %d E %d", groups, E);
+/* Groups of 0, 1, 2, ... rows into every other row, backwards. Other rows keep what they have. */
+static void run_segment_sum(agree *a, int32_t groups, int32_t C, ccu_dtype x_dtype,
+                            ccu_dtype y_dtype) {
+    int32_t first[64], ids[64], rows[2048];
+    int32_t total = 0;
+    agree_begin(a, "segment_sum", "%s to %s groups %d C %d", ccu_dtype_name(x_dtype),
+                ccu_dtype_name(y_dtype), groups, C);
     for (int32_t g = 0; g < groups; g++) {
-        first[g]     = total;
-        class_ids[g] = 2 * (groups - 1 - g) + 1;
+        first[g] = total;
+        ids[g]   = 2 * (groups - 1 - g) + 1;
         for (int32_t i = 0; i < g; i++) { rows[total++] = (int32_t)agree_random_below(a, 97); }
     }
-    first[groups]     = total;
-    agree_tensor *sum = agree_input(a, (size_t)classes, (size_t)E, 0, CCU_F32, 0, 1);
-    agree_tensor *x   = agree_input(a, 97, (size_t)E, 0, CCU_F32, 0, 1);
+    first[groups]        = total;
+    const size_t  listed = (size_t)groups * (size_t)C, count = (2 * (size_t)groups + 1) * (size_t)C;
+    agree_tensor *y      = agree_input(a, 2 * (size_t)groups + 1, (size_t)C, 0, y_dtype, 0, 1);
+    agree_tensor *x      = agree_input(a, 97, (size_t)C, 0, x_dtype, 0, 1);
 
-    ccu_ensemble op = { .sum = sum->at, .x = x->at, .groups = groups, .E = E,
-                        .class_ids = agree_bytes(a, class_ids, (size_t)groups * 4),
-                        .first = agree_bytes(a, first, ((size_t)groups + 1) * 4),
-                        .rows = agree_bytes(a, rows, (size_t)total * 4 + 4) };
-    a->be->ops->ensemble(a->be, &op);
+    ccu_segment_sum op = { .y = y->at, .x = x->at, .groups = groups, .C = C,
+                           .ids = agree_bytes(a, ids, (size_t)groups * 4),
+                           .first = agree_bytes(a, first, ((size_t)groups + 1) * 4),
+                           .rows = agree_bytes(a, rows, (size_t)total * 4 + 4),
+                           .x_dtype = x_dtype, .y_dtype = y_dtype };
+    a->be->ops->segment_sum(a->be, &op);
 
-    const answer listed = answer_new((size_t)groups * (size_t)E);
-    const answer all    = answer_new((size_t)classes * (size_t)E);
-    op.sum       = sum->host;
-    op.x         = x->host;
-    op.class_ids = class_ids;
-    op.first     = first;
-    op.rows      = rows;
-    ref_ensemble(&op, listed.want, listed.bound);
-    for (size_t i = 0; i < (size_t)classes * (size_t)E; i++) {
-        all.want[i]  = sum->host[i];
+    const answer sums = answer_new(listed), all = answer_new(count);
+    op.y     = y->host;
+    op.x     = x->host;
+    op.ids   = ids;
+    op.first = first;
+    op.rows  = rows;
+    ref_segment_sum(&op, sums.want, sums.bound);
+    for (size_t i = 0; i < count; i++) {
+        all.want[i]  = y->host[i];
         all.bound[i] = 0.0;
     }
-    for (size_t i = 0; i < (size_t)groups * (size_t)E; i++) {
-        const size_t to = (size_t)class_ids[i / (size_t)E] * (size_t)E + i % (size_t)E;
-        all.want[to]    = listed.want[i];
-        all.bound[to]   = listed.bound[i];
+    for (size_t i = 0; i < listed; i++) {
+        const size_t to = (size_t)ids[i / (size_t)C] * (size_t)C + i % (size_t)C;
+        all.want[to]    = sums.want[i];
+        all.bound[to]   = sums.bound[i];
     }
-    answer_check(a, sum, &all);
-    free(listed.want);
-    free(listed.bound);
+    answer_check(a, y, &all);
+    free(sums.want);
+    free(sums.bound);
 }
 
-void agree_ensemble(agree *a, ccu_dtype dtype) {
-    (void)dtype; /* always f32 */
-    run_ensemble(a, 0, 5);
-    run_ensemble(a, 1, 1);
-    run_ensemble(a, 7, 61);
-    run_ensemble(a, 40, 512);
-    run_ensemble(a, 23, 1281);
+void agree_segment_sum(agree *a, ccu_dtype dtype) {
+    const int32_t dims[][2] = { { 0, 5 }, { 1, 1 }, { 7, 61 }, { 40, 512 }, { 23, 1281 } };
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        run_segment_sum(a, dims[i][0], dims[i][1], dtype, CCU_F32);
+        if (dtype != CCU_F32) { run_segment_sum(a, dims[i][0], dims[i][1], dtype, dtype); }
+    }
 }
