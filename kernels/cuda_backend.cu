@@ -58,6 +58,12 @@ static void slab_free(ccu_backend *be, void *slab) {
     ccu_device_free(ccu_cuda_of(be)->device, slab);
 }
 
+void ccu_cuda_refuse(ccu_backend *be, const char *op) {
+    if (!ccu_cuda_ready(ccu_cuda_of(be))) { return; }
+    (void)ccu_fail(&be->error, CLIPCU_ERR_UNSUPPORTED,
+                   "%s: not on CUDA yet, prompts are learned on the CPU", op);
+}
+
 static void upload(ccu_backend *be, void *to, const void *host, size_t bytes) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }
@@ -124,6 +130,8 @@ static const ccu_ops cuda_ops = {
     ccu_cuda_resize_crop_scratch,
     ccu_cuda_patch_embed_scratch,
     ccu_cuda_scores_topk_scratch,
+    ccu_cuda_attention_tree_backward_scratch,
+    ccu_cuda_softmax_cross_entropy_scratch,
     ccu_cuda_resize_crop,
     ccu_cuda_patch_embed,
     ccu_cuda_embed_tokens,
@@ -135,6 +143,11 @@ static const ccu_ops cuda_ops = {
     ccu_cuda_normalise,
     ccu_cuda_segment_sum,
     ccu_cuda_scores_topk,
+    ccu_cuda_act_backward,
+    ccu_cuda_layernorm_backward,
+    ccu_cuda_attention_tree_backward,
+    ccu_cuda_normalise_backward,
+    ccu_cuda_softmax_cross_entropy,
 };
 
 /* ---- Open ----------------------------------------------------------------------------------- */

@@ -35,6 +35,9 @@ static inline bool ccu_cuda_ready(const ccu_cuda *cuda) {
     return cuda->base.error.code == CLIPCU_OK;
 }
 
+/* Records that CUDA does not have an op: UNSUPPORTED. */
+void ccu_cuda_refuse(ccu_backend *be, const char *op);
+
 /* Records a launch that failed (code != 0): CUDA with the op, its shape and the device's text. */
 void ccu_cuda_result(ccu_cuda *cuda, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -78,6 +81,15 @@ void   ccu_cuda_attention_tree(ccu_backend *be, const ccu_attention_tree *op);
 void   ccu_cuda_gather(ccu_backend *be, const ccu_gather *op);
 void   ccu_cuda_normalise(ccu_backend *be, const ccu_normalise *op);
 void   ccu_cuda_segment_sum(ccu_backend *be, const ccu_segment_sum *op);
+void   ccu_cuda_act_backward(ccu_backend *be, const ccu_act_backward *op);
+void   ccu_cuda_layernorm_backward(ccu_backend *be, const ccu_layernorm_backward *op);
+void   ccu_cuda_attention_tree_backward(ccu_backend *be, const ccu_attention_tree_backward *op);
+void   ccu_cuda_normalise_backward(ccu_backend *be, const ccu_normalise_backward *op);
+void   ccu_cuda_softmax_cross_entropy(ccu_backend *be, const ccu_softmax_cross_entropy *op);
+size_t ccu_cuda_attention_tree_backward_scratch(ccu_backend *be,
+                                                const ccu_attention_tree_backward *op);
+size_t ccu_cuda_softmax_cross_entropy_scratch(ccu_backend *be,
+                                              const ccu_softmax_cross_entropy *op);
 void   ccu_cuda_scores_topk(ccu_backend *be, const ccu_scores_topk *op);
 
 #endif

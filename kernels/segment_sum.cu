@@ -2,9 +2,9 @@
  * the other in that order, in f32.
  *
  * Blocks are (group, 128 columns), a thread has one column. Rows are added in order but fetched
- * four at a time, so that four loads are under way. Bound by memory: in f32 C * 4 bytes per row, 164 MB
- * for 1000 classes * 80 templates * 512, some 55 us at 3 TB/s; all columns of a row make whole
- * 128-byte lines, so wider loads would save instructions only. Not yet run on hardware. */
+ * four at a time, so that four loads are under way. Bound by memory: in f32 C * 4 bytes per row,
+ * 164 MB for 1000 classes * 80 templates * 512, some 55 us at 3 TB/s; all columns of a row make
+ * whole 128-byte lines, so wider loads would save instructions only. Not yet run on hardware. */
 #include <assert.h>
 
 #include "cuda_state.h"

@@ -108,6 +108,8 @@ static const ccu_ops cpu_ops = {
     .resize_crop_scratch = ccu_cpu_resize_crop_scratch,
     .patch_embed_scratch = ccu_cpu_patch_embed_scratch,
     .scores_topk_scratch = ccu_cpu_scores_topk_scratch,
+    .attention_tree_backward_scratch = ccu_cpu_attention_tree_backward_scratch,
+    .softmax_cross_entropy_scratch = ccu_cpu_softmax_cross_entropy_scratch,
     .resize_crop         = ccu_cpu_resize_crop,
     .patch_embed         = ccu_cpu_patch_embed,
     .embed_tokens        = ccu_cpu_embed_tokens,
@@ -119,6 +121,11 @@ static const ccu_ops cpu_ops = {
     .normalise           = ccu_cpu_normalise,
     .segment_sum         = ccu_cpu_segment_sum,
     .scores_topk         = ccu_cpu_scores_topk,
+    .act_backward = ccu_cpu_act_backward,
+    .layernorm_backward = ccu_cpu_layernorm_backward,
+    .attention_tree_backward = ccu_cpu_attention_tree_backward,
+    .normalise_backward = ccu_cpu_normalise_backward,
+    .softmax_cross_entropy = ccu_cpu_softmax_cross_entropy,
 };
 
 /* ---- Open ---------------------------------------------------------------------------------- */

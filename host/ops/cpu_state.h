@@ -56,6 +56,15 @@ size_t ccu_cpu_patch_embed_scratch(ccu_backend *be, const ccu_patch_embed *op);
 void   ccu_cpu_gather(ccu_backend *be, const ccu_gather *op);
 void   ccu_cpu_normalise(ccu_backend *be, const ccu_normalise *op);
 void   ccu_cpu_segment_sum(ccu_backend *be, const ccu_segment_sum *op);
+void   ccu_cpu_act_backward(ccu_backend *be, const ccu_act_backward *op);
+void   ccu_cpu_layernorm_backward(ccu_backend *be, const ccu_layernorm_backward *op);
+void   ccu_cpu_attention_tree_backward(ccu_backend *be, const ccu_attention_tree_backward *op);
+void   ccu_cpu_normalise_backward(ccu_backend *be, const ccu_normalise_backward *op);
+void   ccu_cpu_softmax_cross_entropy(ccu_backend *be, const ccu_softmax_cross_entropy *op);
+size_t ccu_cpu_attention_tree_backward_scratch(ccu_backend *be,
+                                               const ccu_attention_tree_backward *op);
+size_t ccu_cpu_softmax_cross_entropy_scratch(ccu_backend *be,
+                                             const ccu_softmax_cross_entropy *op);
 void   ccu_cpu_scores_topk(ccu_backend *be, const ccu_scores_topk *op);
 size_t ccu_cpu_scores_topk_scratch(ccu_backend *be, const ccu_scores_topk *op);
 

@@ -104,13 +104,14 @@ typedef struct ccu_attention_tree {
     ccu_dtype      dtype;
 } ccu_attention_tree;
 
-/* y[m] = table[ids[m]] + positions[at[m]]; ids from V on are rows of learned. */
+/* y[m] = table[ids[m]] + positions[at[m]], where ids from V on are rows of `learned` instead,
+ * which are not rounded to dtype before the position is added. */
 typedef struct ccu_embed_tokens {
     void          *y;         /* (M, C) dtype */
     const void    *table;     /* (V, C) dtype */
-    const float   *learned;   /* (., C) context vectors, or NULL if every id is below V */
+    const float   *learned;   /* (., C), row ids[m] - V, or NULL: all ids are below V */
     const float   *positions; /* (T, C) */
-    const int32_t *ids;       /* (M) 0 .. V-1, V + row of learned */
+    const int32_t *ids;       /* (M) */
     const int32_t *at;        /* (M) 0 .. T-1 */
     int32_t        M, C, V;
     ccu_dtype      dtype;
@@ -199,6 +200,180 @@ typedef struct ccu_scores_topk {
     int32_t      B, K, E, top; /* 1 <= top <= K, top <= 1024 */
 } ccu_scores_topk;
 
+/* ---- Backward: gradients of the inputs; weights are frozen ------------------------------------
+ *
+ * dx = dy . w has no entry: it is linear with the transposed weights, packed once more.
+ * Sums over rows are taken in one order: results do not depend on the number of threads. */
+
+/* dx = dy * act'(x), x what the activation was applied to */
+typedef struct ccu_act_backward {
+    void       *dx; /* (M, N) dtype; may equal dy or x */
+    const void *dy; /* (M, N) dtype */
+    const void *x;  /* (M, N) dtype */
+    int32_t     M, N;
+    ccu_act     act; /* not NONE */
+    ccu_dtype   dtype;
+} ccu_act_backward;
+
+/* With x^ = (x - mean) rstd and u = dy * w: dx = rstd (u - mean(u) - x^ mean(u x^)) + r.
+ * mean and rstd are computed again from x, as in layernorm. */
+typedef struct ccu_layernorm_backward {
+    void        *dx; /* (M, C) dtype; may equal dy or r */
+    const void  *dy; /* (M, C) dtype */
+    const void  *x;  /* (M, C) dtype: layernorm's input */
+    const float *w;  /* (C) */
+    const void  *r;  /* (M, C) dtype, or NULL */
+    int32_t      M, C;
+    float        eps;
+    ccu_dtype    dtype;
+} ccu_layernorm_backward;
+
+/* Gradients of attention_tree. With P the softmax of query i over its path, S its scores:
+ * dP_j = dy . v_j; dS = P (dP - sum P dP) / sqrt D; dq = sum_j dS_j k_j; and over the queries that
+ * have row j on their path: dk_j = sum dS_j q, dv_j = sum P_j dy, in the order of the queries.
+ *
+ * Rows stand in preorder, so the queries below row j are a run: below_first[j] .. below_end[j]-1,
+ * numbers of queries (not rows). P is computed again. */
+typedef struct ccu_attention_tree_backward {
+    void          *dq;          /* (Mq, H * D) dtype, rows q_stride apart */
+    void          *dk;          /* (M, H * D) dtype, rows kv_stride apart */
+    void          *dv;          /* (M, H * D) dtype, rows kv_stride apart */
+    const void    *dy;          /* (Mq, H * D) dtype */
+    const void    *q;           /* (Mq, H * D) dtype, rows q_stride apart */
+    const void    *k;           /* (M, H * D) dtype, rows kv_stride apart */
+    const void    *v;           /* (M, H * D) dtype, rows kv_stride apart */
+    const int32_t *rows;        /* (Mq) ascending trie rows of the queries, or NULL for 0 .. M-1 */
+    const int32_t *path_first;  /* (M) as in ccu_attention_tree */
+    const int32_t *path_count;  /* (M) depth of the row + 1: row j is entry path_count[j]-1 of the
+                                   path of every row below it */
+    const int32_t *path;        /* (path_used) */
+    const int32_t *below_first; /* (M) */
+    const int32_t *below_end;   /* (M); == below_first[j]: no query below, dk and dv are 0 */
+    void          *scratch;     /* attention_tree_backward_scratch() bytes: P and dS of every
+                                   entry of every query's path */
+    size_t         path_used;   /* entries of path */
+    int32_t        q_stride;    /* elements, of q and dq */
+    int32_t        kv_stride;   /* elements, of k, v, dk and dv */
+    int32_t        Mq, M, H, D;
+    int32_t        path_max;    /* context length */
+    ccu_dtype      dtype;
+} ccu_attention_tree_backward;
+
+/* dx = (dy - y (y . dy)) / |x|, y = x / |x|; dy / 1e-12 where |x| is below that (PyTorch) */
+typedef struct ccu_normalise_backward {
+    void        *dx; /* (M, E) dtype; may equal x */
+    const float *dy; /* (M, E) */
+    const void  *x;  /* (M, E) dtype: normalise's input */
+    int32_t      M, E;
+    ccu_dtype    dtype;
+} ccu_normalise_backward;
+
+/* Cross-entropy of scale * cosine, and its gradient with respect to the class rows:
+ * z[b,k] = scale x[b] . bank[k]; loss[b] = log sum_k exp z[b,k] - z[b, label[b]];
+ * dbank[k] = sum_b weight scale (softmax(z[b])[k] - [k == label[b]]) x[b].
+ * own_banks: every picture has class rows of its own, bank and dbank are (B, K, E) and nothing is
+ * summed. loss is not multiplied by weight. */
+typedef struct ccu_softmax_cross_entropy {
+    float         *loss;    /* (B) */
+    int32_t       *best;    /* (B) class of the largest z, the lowest on ties */
+    float         *dbank;   /* (K, E) or (B, K, E); may not overlap bank */
+    const float   *x;       /* (B, E) unit rows */
+    const float   *bank;    /* (K, E) or (B, K, E) unit rows */
+    const int32_t *label;   /* (B) 0 .. K-1 */
+    void          *scratch; /* softmax_cross_entropy_scratch() bytes: (B, K) f32 */
+    float          scale, weight;
+    int32_t        B, K, E;
+    bool           own_banks;
+} ccu_softmax_cross_entropy;
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+/* ---- Backward: gradients of the inputs; weights are frozen ------------------------------------
+ *
+ * dx = dy . w has no entry: it is linear with the transposed weights, packed once more.
+ * Sums over rows are taken in one order: results do not depend on the number of threads. */
+
+/* dx = dy * act'(x), x what the activation was applied to */
+typedef struct ccu_act_backward {
+    void       *dx; /* (M, N) dtype; may equal dy or x */
+    const void *dy; /* (M, N) dtype */
+    const void *x;  /* (M, N) dtype */
+    int32_t     M, N;
+    ccu_act     act; /* not NONE */
+    ccu_dtype   dtype;
+} ccu_act_backward;
+
+/* With x^ = (x - mean) rstd and u = dy * w: dx = rstd (u - mean(u) - x^ mean(u x^)) + r.
+ * mean and rstd are computed again from x, as in layernorm. */
+typedef struct ccu_layernorm_backward {
+    void        *dx; /* (M, C) dtype; may equal dy or r */
+    const void  *dy; /* (M, C) dtype */
+    const void  *x;  /* (M, C) dtype: layernorm's input */
+    const float *w;  /* (C) */
+    const void  *r;  /* (M, C) dtype, or NULL */
+    int32_t      M, C;
+    float        eps;
+    ccu_dtype    dtype;
+} ccu_layernorm_backward;
+
+/* Gradients of attention_tree. With P the softmax of query i over its path, S its scores:
+ * dP_j = dy . v_j; dS = P (dP - sum P dP) / sqrt D; dq = sum_j dS_j k_j; and over the queries that
+ * have row j on their path: dk_j = sum dS_j q, dv_j = sum P_j dy, in the order of the queries.
+ *
+ * Rows stand in preorder, so the queries below row j are a run: below_first[j] .. below_end[j]-1,
+ * numbers of queries (not rows). P is computed again. */
+typedef struct ccu_attention_tree_backward {
+    void          *dq;          /* (Mq, H * D) dtype, rows q_stride apart */
+    void          *dk;          /* (M, H * D) dtype, rows kv_stride apart */
+    void          *dv;          /* (M, H * D) dtype, rows kv_stride apart */
+    const void    *dy;          /* (Mq, H * D) dtype */
+    const void    *q;           /* (Mq, H * D) dtype, rows q_stride apart */
+    const void    *k;           /* (M, H * D) dtype, rows kv_stride apart */
+    const void    *v;           /* (M, H * D) dtype, rows kv_stride apart */
+    const int32_t *rows;        /* (Mq) ascending trie rows of the queries, or NULL for 0 .. M-1 */
+    const int32_t *path_first;  /* (M) as in ccu_attention_tree */
+    const int32_t *path_count;  /* (M) depth of the row + 1: row j is entry path_count[j]-1 of the
+                                   path of every row below it */
+    const int32_t *path;        /* (path_used) */
+    const int32_t *below_first; /* (M) */
+    const int32_t *below_end;   /* (M); == below_first[j]: no query below, dk and dv are 0 */
+    void          *scratch;     /* attention_tree_backward_scratch() bytes: P and dS of every entry
+                                   of every query's path */
+    size_t         path_used;   /* entries of path */
+    int32_t        q_stride;    /* elements, of q and dq */
+    int32_t        kv_stride;   /* elements, of k, v, dk and dv */
+    int32_t        Mq, M, H, D;
+    int32_t        path_max;    /* context length */
+    ccu_dtype      dtype;
+} ccu_attention_tree_backward;
+
+/* dx = (dy - y (y . dy)) / max(|x|, 1e-12), y = x / max(|x|, 1e-12) */
+typedef struct ccu_normalise_backward {
+    void        *dx; /* (M, E) dtype; may equal x */
+    const float *dy; /* (M, E) */
+    const void  *x;  /* (M, E) dtype: normalise's input */
+    int32_t      M, E;
+    ccu_dtype    dtype;
+} ccu_normalise_backward;
+
+/* Cross-entropy of scale * cosine, and its gradient with respect to the class rows:
+ * z[b,k] = scale x[b] . bank[k]; loss[b] = log sum_k exp z[b,k] - z[b, label[b]];
+ * dbank[k] = sum_b weight scale (softmax(z[b])[k] - [k == label[b]]) x[b].
+ * own_banks: every picture has class rows of its own, bank and dbank are (B, K, E) and nothing is
+ * summed. loss is not multiplied by weight. */
+typedef struct ccu_softmax_cross_entropy {
+    float         *loss;    /* (B) */
+    int32_t       *best;    /* (B) class of the largest z, the lowest on ties */
+    float         *dbank;   /* (K, E) or (B, K, E); may not overlap bank */
+    const float   *x;       /* (B, E) unit rows */
+    const float   *bank;    /* (K, E) or (B, K, E) unit rows */
+    const int32_t *label;   /* (B) 0 .. K-1 */
+    void          *scratch; /* softmax_cross_entropy_scratch() bytes: (B, K) f32 */
+    float          scale, weight;
+    int32_t        B, K, E;
+    bool           own_banks;
+} ccu_softmax_cross_entropy;
+
 struct ccu_ops {
     const char *name;   /* "cpu", "cuda" */
 
@@ -242,6 +417,9 @@ struct ccu_ops {
     size_t (*resize_crop_scratch)(ccu_backend *be, const ccu_resize_crop *op);
     size_t (*patch_embed_scratch)(ccu_backend *be, const ccu_patch_embed *op);
     size_t (*scores_topk_scratch)(ccu_backend *be, const ccu_scores_topk *op);
+    size_t (*attention_tree_backward_scratch)(ccu_backend *be,
+                                              const ccu_attention_tree_backward *op);
+    size_t (*softmax_cross_entropy_scratch)(ccu_backend *be, const ccu_softmax_cross_entropy *op);
 
     void (*resize_crop)(ccu_backend *be, const ccu_resize_crop *op);
     void (*patch_embed)(ccu_backend *be, const ccu_patch_embed *op);
@@ -254,6 +432,11 @@ struct ccu_ops {
     void (*normalise)(ccu_backend *be, const ccu_normalise *op);
     void (*segment_sum)(ccu_backend *be, const ccu_segment_sum *op);
     void (*scores_topk)(ccu_backend *be, const ccu_scores_topk *op);
+    void (*act_backward)(ccu_backend *be, const ccu_act_backward *op);
+    void (*layernorm_backward)(ccu_backend *be, const ccu_layernorm_backward *op);
+    void (*attention_tree_backward)(ccu_backend *be, const ccu_attention_tree_backward *op);
+    void (*normalise_backward)(ccu_backend *be, const ccu_normalise_backward *op);
+    void (*softmax_cross_entropy)(ccu_backend *be, const ccu_softmax_cross_entropy *op);
 };
 
 #endif

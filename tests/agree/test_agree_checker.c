@@ -21,10 +21,8 @@ static ccu_backend *open_backend(void) {
     return be;
 }
 
-static void test_every_op_notices_one_wrong_element(void **state) {
-    (void)state;
-    ccu_backend *be = open_backend();
-    for (const agree_op *op = agree_ops; op->name != NULL; op++) {
+static void notice_one_wrong_element(ccu_backend *be, const agree_op *ops) {
+    for (const agree_op *op = ops; op->name != NULL; op++) {
         for (int32_t d = 0; d < (op->f32_only ? 1 : 2); d++) {
             agree a;
             agree_init(&a, be, 5);
@@ -35,6 +33,13 @@ static void test_every_op_notices_one_wrong_element(void **state) {
             if (a.failures != 1) { fail_msg("%s: %d failures, expected 1", op->name, a.failures); }
         }
     }
+}
+
+static void test_every_op_notices_one_wrong_element(void **state) {
+    (void)state;
+    ccu_backend *be = open_backend();
+    notice_one_wrong_element(be, agree_ops);
+    notice_one_wrong_element(be, agree_ops_backward);
     be->ops->close(be);
 }
 

@@ -46,4 +46,16 @@ double ref_cosine(const ccu_scores_topk *op, int32_t b, int32_t k);
 void ref_scores_topk(const ccu_scores_topk *op, int32_t *index, double *cosine,
                      double *probability);
 
+/* Backward: dx (M, N), (M, C), (M, E). */
+void ref_act_backward(const ccu_act_backward *op, double *dx, double *bound);
+void ref_layernorm_backward(const ccu_layernorm_backward *op, double *dx, double *bound);
+void ref_normalise_backward(const ccu_normalise_backward *op, double *dx, double *bound);
+/* dq (Mq, H * D), dk and dv (M, H * D), contiguous. below_first and below_end are not read. */
+void ref_attention_tree_backward(const ccu_attention_tree_backward *op, double *dq,
+                                 double *dq_bound, double *dk, double *dk_bound, double *dv,
+                                 double *dv_bound);
+/* z (B, K) scores, loss (B), dbank as the op's. */
+void ref_softmax_cross_entropy(const ccu_softmax_cross_entropy *op, double *z, double *loss,
+                               double *loss_bound, double *dbank, double *dbank_bound);
+
 #endif

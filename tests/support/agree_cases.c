@@ -18,10 +18,19 @@ const agree_op agree_ops[] = {
     { NULL, NULL, false },
 };
 
-int32_t agree_run(ccu_backend *be, ccu_dtype dtype) {
+const agree_op agree_ops_backward[] = {
+    { "act_backward", agree_act_backward, false },
+    { "layernorm_backward", agree_layernorm_backward, false },
+    { "attention_tree_backward", agree_attention_tree_backward, false },
+    { "normalise_backward", agree_normalise_backward, false },
+    { "softmax_cross_entropy", agree_softmax_cross_entropy, true },
+    { NULL, NULL, false },
+};
+
+int32_t agree_run(ccu_backend *be, const agree_op *ops, ccu_dtype dtype) {
     const uint64_t seed     = 20240229;
     int32_t        failures = 0;
-    for (const agree_op *op = agree_ops; op->name != NULL; op++) {
+    for (const agree_op *op = ops; op->name != NULL; op++) {
         agree a;
         if (op->f32_only && dtype != CCU_F32) { continue; }
         agree_init(&a, be, seed);

@@ -18,6 +18,11 @@ void agree_gather(agree *a, ccu_dtype dtype);
 void agree_normalise(agree *a, ccu_dtype dtype);
 void agree_segment_sum(agree *a, ccu_dtype dtype);
 void agree_scores_topk(agree *a, ccu_dtype dtype); /* f32 whatever dtype is */
+void agree_act_backward(agree *a, ccu_dtype dtype);
+void agree_layernorm_backward(agree *a, ccu_dtype dtype);
+void agree_attention_tree_backward(agree *a, ccu_dtype dtype);
+void agree_normalise_backward(agree *a, ccu_dtype dtype);
+void agree_softmax_cross_entropy(agree *a, ccu_dtype dtype); /* f32 whatever dtype is */
 
 typedef struct agree_op {
     const char *name;
@@ -25,11 +30,13 @@ typedef struct agree_op {
     bool f32_only;
 } agree_op;
 
-/* Every op, the last entry empty. */
-extern const agree_op agree_ops[];
+/* Every op that all backends have, the last entry empty; and those of learning, which CUDA does not
+ * have yet. */
+extern const agree_op agree_ops[], agree_ops_backward[];
 
-/* All ops with dtype. The number of failed cases; prints one line per failure and a summary. */
-int32_t agree_run(ccu_backend *be, ccu_dtype dtype);
+/* All ops of a list with dtype. The number of failed cases; prints one line per failure and a
+ * summary. */
+int32_t agree_run(ccu_backend *be, const agree_op *ops, ccu_dtype dtype);
 
 /* Bit stability. Every op runs on whole batches and on parts of them; a row must have the same bits
  * however many rows there are, wherever it stands and whichever backend of the list ran it (the
