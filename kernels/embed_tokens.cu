@@ -38,27 +38,19 @@ __device__ __forceinline__ void add_eight(T *__restrict__ y, const T *__restrict
                                           const float *__restrict__ positions) {
     const float4 lo = __ldg(reinterpret_cast<const float4 *>(positions));
     const float4 hi = __ldg(reinterpret_cast<const float4 *>(positions + 4));
-    float        sum[8];
-    if constexpr (sizeof(From) == 4) {
+    if constexpr (sizeof(T) == 4) {
         const float4 a = __ldg(reinterpret_cast<const float4 *>(table));
         const float4 b = __ldg(reinterpret_cast<const float4 *>(table + 4));
-        sum[0] = a.x + lo.x, sum[1] = a.y + lo.y, sum[2] = a.z + lo.z, sum[3] = a.w + lo.w;
-        sum[4] = b.x + hi.x, sum[5] = b.y + hi.y, sum[6] = b.z + hi.z, sum[7] = b.w + hi.w;
+        float4      *to = reinterpret_cast<float4 *>(y);
+        to[0] = make_float4(a.x + lo.x, a.y + lo.y, a.z + lo.z, a.w + lo.w);
+        to[1] = make_float4(b.x + hi.x, b.y + hi.y, b.z + hi.z, b.w + hi.w);
     } else {
         const uint4  q = __ldg(reinterpret_cast<const uint4 *>(table));
-        const float2 a = unpack2<From>(q.x), b = unpack2<From>(q.y);
-        const float2 c = unpack2<From>(q.z), d = unpack2<From>(q.w);
-        sum[0] = a.x + lo.x, sum[1] = a.y + lo.y, sum[2] = b.x + lo.z, sum[3] = b.y + lo.w;
-        sum[4] = c.x + hi.x, sum[5] = c.y + hi.y, sum[6] = d.x + hi.z, sum[7] = d.y + hi.w;
-    }
-    if constexpr (sizeof(T) == 4) {
-        float4 *to = reinterpret_cast<float4 *>(y);
-        to[0] = make_float4(sum[0], sum[1], sum[2], sum[3]);
-        to[1] = make_float4(sum[4], sum[5], sum[6], sum[7]);
-    } else {
+        const float2 a = unpack2<T>(q.x), b = unpack2<T>(q.y);
+        const float2 c = unpack2<T>(q.z), d = unpack2<T>(q.w);
         *reinterpret_cast<uint4 *>(y) =
-            make_uint4(pack2<T>(sum[0], sum[1]), pack2<T>(sum[2], sum[3]),
-                       pack2<T>(sum[4], sum[5]), pack2<T>(sum[6], sum[7]));
+            make_uint4(pack2<T>(a.x + lo.x, a.y + lo.y), pack2<T>(b.x + lo.z, b.y + lo.w),
+                       pack2<T>(c.x + hi.x, c.y + hi.y), pack2<T>(d.x + hi.z, d.y + hi.w));
     }
 }
 
@@ -67,19 +59,16 @@ __global__ __launch_bounds__(WARPS * WARP) void embed_tokens_vector_kernel(embed
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const int32_t  m = (int32_t)(blockIdx.x * WARPS + warp);
     if (m >= a.M) { return; } /* whole warps */
-    const size_t C         = (size_t)a.C;
-    T           *y         = static_cast<T *>(a.y) + (size_t)m * C;
-    const float *positions = a.positions + (size_t)a.at[m] * C;
-    if (a.learned != NULL && a.ids[m] >= a.V) {
-        const float *row = a.learned + (size_t)(a.ids[m] - a.V) * C;
-        for (int32_t c = 8 * (int32_t)lane; c < a.C; c += 8 * (int32_t)WARP) {
-            add_eight<T, float>(y + c, row + c, positions + c);
-        }
+    if (a.ids[m] >= a.V) {
+        add_learned<T>(a, m, lane);
         return;
     }
-    const T *row = static_cast<const T *>(a.table) + (size_t)a.ids[m] * C;
+    const size_t C         = (size_t)a.C;
+    T           *y         = static_cast<T *>(a.y) + (size_t)m * C;
+    const T     *table     = static_cast<const T *>(a.table) + (size_t)a.ids[m] * C;
+    const float *positions = a.positions + (size_t)a.at[m] * C;
     for (int32_t c = 8 * (int32_t)lane; c < a.C; c += 8 * (int32_t)WARP) {
-        add_eight<T, T>(y + c, row + c, positions + c);
+        add_eight<T>(y + c, table + c, positions + c);
     }
 }
 
@@ -88,15 +77,16 @@ __global__ __launch_bounds__(WARPS * WARP) void embed_tokens_plain_kernel(embed_
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const int32_t  m = (int32_t)(blockIdx.x * WARPS + warp);
     if (m >= a.M) { return; } /* whole warps */
+    if (a.ids[m] >= a.V) {
+        add_learned<T>(a, m, lane);
+        return;
+    }
     const size_t C         = (size_t)a.C;
     T           *y         = static_cast<T *>(a.y) + (size_t)m * C;
+    const T     *table     = static_cast<const T *>(a.table) + (size_t)a.ids[m] * C;
     const float *positions = a.positions + (size_t)a.at[m] * C;
-    const bool   learned   = a.learned != NULL && a.ids[m] >= a.V;
-    const size_t from      = (size_t)(a.ids[m] - (learned ? a.V : 0)) * C;
     for (int32_t c = (int32_t)lane; c < a.C; c += (int32_t)WARP) {
-        const float token = learned ? a.learned[from + (size_t)c]
-                                    : to_f32(static_cast<const T *>(a.table)[from + (size_t)c]);
-        y[c] = from_f32<T>(token + positions[c]);
+        y[c] = from_f32<T>(to_f32(table[c]) + positions[c]);
     }
 }
 
@@ -105,8 +95,7 @@ template <class T> static int launch(const ccu_cuda *cuda, const ccu_embed_token
                              op->at, op->M,     op->C,       op->V};
     const simt_grid  grid = ccu_cuda_grid(cuda, dim3(ccu_cuda_blocks((size_t)op->M, WARPS)),
                                           WARPS * WARP, 0);
-    const uintptr_t  all  = (uintptr_t)op->y | (uintptr_t)op->table |
-                            (uintptr_t)op->learned | (uintptr_t)op->positions;
+    const uintptr_t  all  = (uintptr_t)op->y | (uintptr_t)op->table | (uintptr_t)op->positions;
     if (op->C % 8 == 0 && all % 16 == 0) {
         return simt_launch("embed_tokens", embed_tokens_vector_kernel<T>, grid, args);
     }
@@ -125,7 +114,7 @@ static int launch_as(const ccu_cuda *cuda, const ccu_embed_tokens *op) {
 void ccu_cuda_embed_tokens(ccu_backend *be, const ccu_embed_tokens *op) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     if (!ccu_cuda_ready(cuda) || op->M == 0) { return; }
-    assert(op->M > 0 && op->C > 0 && op->V > 0);
+    assert(op->M > 0 && op->C > 0);
     assert(op->y != NULL && op->table != NULL && op->positions != NULL);
     assert(op->ids != NULL && op->at != NULL && (op->V > 0 || op->learned != NULL));
     ccu_cuda_result(cuda, launch_as(cuda, op), "embed_tokens: M %d C %d %s", op->M, op->C,

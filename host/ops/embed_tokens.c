@@ -30,39 +30,28 @@ static inline __attribute__((always_inline)) void row_from(const ccu_embed_token
     }
 }
 
-static inline __attribute__((always_inline)) void row_as(const ccu_embed_tokens *op, const row *r,
-                                                         ccu_dtype token_dtype, ccu_dtype dtype) {
-    const size_t C = (size_t)op->C, rest = C % CCU_LANES;
-    size_t       c = 0;
-    for (; c + CCU_LANES <= C; c += CCU_LANES) {
-        part_as(op, r, c, CCU_LANES, token_dtype, dtype);
-    }
-    if (rest > 0) { part_as(op, r, c, (int32_t)rest, token_dtype, dtype); }
-}
-
-static void run_row(const ccu_embed_tokens *op, int32_t m) {
-    const bool   learned = op->learned != NULL && op->ids[m] >= op->V;
-    const size_t C       = (size_t)op->C;
-    const row    r       = { .token = learned ? (const void *)op->learned : op->table,
-                             .from  = (size_t)(op->ids[m] - (learned ? op->V : 0)) * C,
-                             .at    = (size_t)op->at[m] * C,
-                             .to    = (size_t)m * C };
-    assert(learned || op->ids[m] < op->V);
-    if (op->dtype == CCU_F32) {
-        row_as(op, &r, CCU_F32, CCU_F32);
-    } else if (learned) {
-        row_as(op, &r, CCU_F32, CCU_BF16);
+static inline __attribute__((always_inline)) void row_as(const ccu_embed_tokens *op, int32_t m,
+                                                         ccu_dtype dtype) {
+    const int32_t id = op->ids[m];
+    if (id < op->V) {
+        row_from(op, m, op->table, id, dtype, dtype);
     } else {
-        row_as(op, &r, CCU_BF16, CCU_BF16);
+        row_from(op, m, op->learned, id - op->V, CCU_F32, dtype);
     }
 }
 
 void ccu_cpu_embed_tokens(ccu_backend *be, const ccu_embed_tokens *op) {
     ccu_cpu *cpu = ccu_cpu_of(be);
     if (!ccu_cpu_ready(cpu, "embed_tokens", op->dtype)) { return; }
-    assert(op->M >= 0 && op->C > 0 && op->V > 0);
+    assert(op->M >= 0 && op->C > 0);
     assert(op->table != op->y);
     assert(op->V > 0 || op->learned != NULL);
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
-    for (int32_t m = 0; m < op->M; m++) { run_row(op, m); }
+    for (int32_t m = 0; m < op->M; m++) {
+        if (op->dtype == CCU_F32) {
+            row_as(op, m, CCU_F32);
+        } else {
+            row_as(op, m, CCU_BF16);
+        }
+    }
 }
