@@ -55,6 +55,17 @@ clipcu_status ccu_prompt_add(ccu_prompt_list *list, const ccu_text_encoder *enco
     return CLIPCU_OK;
 }
 
+clipcu_status ccu_prompt_push(ccu_prompt_list *list, const int32_t *ids, int32_t count,
+                              clipcu_error *error) {
+    assert(count >= 1);
+    const clipcu_status status = reserve(list, count, error);
+    if (status != CLIPCU_OK) { return status; }
+    memcpy(list->ids + list->ids_used, ids, (size_t)count * sizeof *ids);
+    list->ids_used += (size_t)count;
+    list->first[++list->count] = list->ids_used;
+    return CLIPCU_OK;
+}
+
 void ccu_prompt_clear(ccu_prompt_list *list) {
     list->count    = 0;
     list->ids_used = 0;

@@ -25,6 +25,10 @@ typedef struct ccu_prompt_list {
 /* Tokenizes text, cuts it after its pooled token and appends it. FORMAT, LIMIT, NOMEM. */
 clipcu_status ccu_prompt_add(ccu_prompt_list *list, const ccu_text_encoder *encoder,
                              const char *text, clipcu_error *error);
+/* Appends a prompt of token ids that ends at its pooled token, at most the context length. NOMEM,
+ * LIMIT. */
+clipcu_status ccu_prompt_push(ccu_prompt_list *list, const int32_t *ids, int32_t count,
+                              clipcu_error *error);
 /* Empties the list and keeps its memory. */
 void ccu_prompt_clear(ccu_prompt_list *list);
 void ccu_prompt_free(ccu_prompt_list *list);

@@ -59,6 +59,15 @@ void ccu_trie_sort(const ccu_prompts *prompts, int32_t *order, int32_t *scratch)
     if (from != order) { memcpy(order, from, count * sizeof *order); }
 }
 
+int64_t ccu_trie_rows(const ccu_prompts *prompts, const int32_t *order) {
+    int64_t rows = 0;
+    for (int32_t i = 0; i < prompts->count; i++) {
+        rows += length_of(prompts, order[i]);
+        if (i > 0) { rows -= shared_length(prompts, order[i - 1], order[i]); }
+    }
+    return rows;
+}
+
 /* Adds token number depth of a prompt as a child of row parent (-1 at depth 0). */
 static int32_t add_row(ccu_trie *trie, int32_t id, int32_t depth, int32_t parent) {
     const int32_t row     = trie->rows++;

@@ -32,6 +32,9 @@ typedef struct ccu_trie {
  * stand together. Lexicographic by ids, ties by number: deterministic. scratch (count). */
 void ccu_trie_sort(const ccu_prompts *prompts, int32_t *order, int32_t *scratch);
 
+/* Rows of one trie that holds all prompts; order is sorted. */
+int64_t ccu_trie_rows(const ccu_prompts *prompts, const int32_t *order);
+
 /* Packs prompts order[from], order[from+1], ... until one does not fit; leaf[i] belongs to
  * order[from+i]. Returns how many were packed: at least 1 when rows_max and path_max hold the
  * longest prompt (path_max >= length * (length + 1) / 2). Equal prompts share their rows. */
