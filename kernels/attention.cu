@@ -36,8 +36,8 @@ typedef enum attention_variant {
 /* Joins the warps' softmaxes of one query and writes its lane's part of the row. */
 template <class T, int QUERIES>
 __device__ __forceinline__ void join_warps(
-    const float (&parts)[WARPS][QUERIES][2 + ATTENTION_EACH<T>][WARP], int query, int lane, T *y) {
-    constexpr int EACH  = ATTENTION_EACH<T>;
+    const float (&parts)[WARPS][QUERIES][2 + EACH16<T>][WARP], int query, int lane, T *y) {
+    constexpr int EACH  = EACH16<T>;
     float         top   = ATTENTION_LOWEST;
     float         total = 0.0f, sum[EACH] = {};
     UNROLL for (int w = 0; w < WARPS; w++) { top = fmaxf(top, parts[w][query][0][lane]); }
@@ -55,7 +55,7 @@ __device__ __forceinline__ void join_warps(
 template <class T, int LANES, int QUERIES>
 __global__ __launch_bounds__(WARPS *WARP) void attention_lanes_kernel(const ccu_attention op,
                                                                       float scale) {
-    constexpr int EACH  = ATTENTION_EACH<T>;
+    constexpr int EACH  = EACH16<T>;
     constexpr int HEADS = (int)WARP / LANES;
     constexpr int BATCH = QUERIES == 1 ? 8 : 4; /* keys in flight */
     SIMT_SHARED(float, parts, [WARPS][QUERIES][2 + EACH][WARP]);

@@ -13,55 +13,18 @@
 #ifndef CCU_KERNELS_ATTENTION_ROWS_H
 #define CCU_KERNELS_ATTENTION_ROWS_H
 
-#include "simt.h"
+#include "vectors.h"
 
 /* Where the search for the largest score starts. Finite, so that keys at -inf weigh nothing and
  * only a row that has no other key divides 0 by 0. */
 static constexpr float ATTENTION_LOWEST = -3e38f;
-
-/* ---- 16 bytes of a head ----------------------------------------------------------------- */
-
-template <class T> static constexpr int ATTENTION_EACH = 16 / (int)sizeof(T);
-
-template <class T>
-__device__ __forceinline__ void unpack16(const uint4 &raw, float (&x)[ATTENTION_EACH<T>]) {
-    const uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
-    UNROLL for (int i = 0; i < 4; i++) {
-        if constexpr (sizeof(T) == 4) {
-            x[i] = f32_of_bits(words[i]);
-        } else {
-            const float2 pair = unpack2<T>(words[i]);
-            x[2 * i]          = pair.x;
-            x[2 * i + 1]      = pair.y;
-        }
-    }
-}
-
-template <class T>
-__device__ __forceinline__ uint4 pack16(const float (&x)[ATTENTION_EACH<T>]) {
-    uint32_t words[4];
-    UNROLL for (int i = 0; i < 4; i++) {
-        if constexpr (sizeof(T) == 4) {
-            words[i] = bits_of_f32(x[i]);
-        } else {
-            words[i] = pack2<T>(x[2 * i], x[2 * i + 1]);
-        }
-    }
-    return make_uint4(words[0], words[1], words[2], words[3]);
-}
-
-/* 16 bytes at element `at` of x; zeros where !real. */
-template <class T>
-__device__ __forceinline__ uint4 read16(const T *x, size_t at, bool real) {
-    return real ? __ldg(reinterpret_cast<const uint4 *>(x + at)) : make_uint4(0, 0, 0, 0);
-}
 
 /* ---- lanes ------------------------------------------------------------------------------ */
 
 /* One query's softmax so far: total and sum hold the weights 2^(score - top). */
 template <class T> struct attention_lanes {
     float top, total;
-    float sum[ATTENTION_EACH<T>];
+    float sum[EACH16<T>];
 };
 
 template <class T> __device__ __forceinline__ attention_lanes<T> attention_lanes_begin() {
@@ -72,10 +35,10 @@ template <class T> __device__ __forceinline__ attention_lanes<T> attention_lanes
 /* The first `real` of COUNT keys. q is already scaled; what lies beyond `real` is zeros. */
 template <class T, int LANES, int COUNT>
 __device__ __forceinline__ void attention_lanes_add(attention_lanes<T> &s,
-                                                    const float (&q)[ATTENTION_EACH<T>],
+                                                    const float (&q)[EACH16<T>],
                                                     const uint4 (&keys)[COUNT],
                                                     const uint4 (&values)[COUNT], int real) {
-    constexpr int EACH = ATTENTION_EACH<T>;
+    constexpr int EACH = EACH16<T>;
     float         score[COUNT];
     float         top = s.top;
     UNROLL for (int j = 0; j < COUNT; j++) { /* 1. scores, the same in all lanes of a head */

@@ -27,7 +27,7 @@ typedef enum tree_variant { TREE_LANES, TREE_PLAIN, TREE_NONE } tree_variant;
 template <class T, int LANES>
 __global__ __launch_bounds__(WARPS *WARP) void attention_tree_lanes_kernel(
     const ccu_attention_tree op, float scale) {
-    constexpr int EACH  = ATTENTION_EACH<T>;
+    constexpr int EACH  = EACH16<T>;
     constexpr int HEADS = (int)WARP / LANES;
     const int     warp  = (int)(threadIdx.x / WARP), lane = (int)(threadIdx.x % WARP);
     const size_t  heads = (size_t)((op.H + HEADS - 1) / HEADS); /* groups of them */

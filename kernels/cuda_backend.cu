@@ -58,12 +58,6 @@ static void slab_free(ccu_backend *be, void *slab) {
     ccu_device_free(ccu_cuda_of(be)->device, slab);
 }
 
-void ccu_cuda_refuse(ccu_backend *be, const char *op) {
-    if (!ccu_cuda_ready(ccu_cuda_of(be))) { return; }
-    (void)ccu_fail(&be->error, CLIPCU_ERR_UNSUPPORTED,
-                   "%s: not on CUDA yet, prompts are learned on the CPU", op);
-}
-
 static void upload(ccu_backend *be, void *to, const void *host, size_t bytes) {
     ccu_cuda *cuda = ccu_cuda_of(be);
     if (!ccu_cuda_ready(cuda) || bytes == 0) { return; }

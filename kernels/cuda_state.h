@@ -35,9 +35,6 @@ static inline bool ccu_cuda_ready(const ccu_cuda *cuda) {
     return cuda->base.error.code == CLIPCU_OK;
 }
 
-/* Records that CUDA does not have an op: UNSUPPORTED. */
-void ccu_cuda_refuse(ccu_backend *be, const char *op);
-
 /* Records a launch that failed (code != 0): CUDA with the op, its shape and the device's text. */
 void ccu_cuda_result(ccu_cuda *cuda, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -22,6 +22,7 @@
 #include <assert.h>
 
 #include "cuda_state.h"
+#include "vectors.h"
 
 static constexpr unsigned WARPS = 4; /* rows in a block */
 
@@ -33,32 +34,6 @@ typedef struct layernorm_args {
     int32_t        M, C;
     float          eps;
 } layernorm_args;
-
-/* The 16 bytes at p, as f32. */
-template <class T> __device__ __forceinline__ void load_vector(float (&x)[16 / sizeof(T)],
-                                                               const uint4 *p) {
-    const uint4    q       = *p;
-    const uint32_t pair[4] = {q.x, q.y, q.z, q.w};
-    if constexpr (sizeof(T) == 4) {
-        UNROLL for (int i = 0; i < 4; i++) { x[i] = f32_of_bits(pair[i]); }
-    } else {
-        UNROLL for (int i = 0; i < 4; i++) {
-            const float2 two = unpack2<T>(pair[i]);
-            x[2 * i]         = two.x;
-            x[2 * i + 1]     = two.y;
-        }
-    }
-}
-
-template <class T> __device__ __forceinline__ void store_vector(uint4 *p,
-                                                                const float (&x)[16 / sizeof(T)]) {
-    if constexpr (sizeof(T) == 4) {
-        *p = make_uint4(bits_of_f32(x[0]), bits_of_f32(x[1]), bits_of_f32(x[2]), bits_of_f32(x[3]));
-    } else {
-        *p = make_uint4(pack2<T>(x[0], x[1]), pack2<T>(x[2], x[3]), pack2<T>(x[4], x[5]),
-                        pack2<T>(x[6], x[7]));
-    }
-}
 
 /* (x - mean) * rstd * w + b of one vector; w and b point at its columns. */
 template <int N>
@@ -91,7 +66,7 @@ __global__ __launch_bounds__(WARPS * WARP) void layernorm_vector_kernel(layernor
     UNROLL for (int i = 0; i < VECTORS; i++) {
         const int32_t at = i * (int32_t)WARP + (int32_t)lane;
         UNROLL for (int e = 0; e < N; e++) { v[i][e] = 0.0f; }
-        if (at < count) { load_vector<T>(v[i], x + at); }
+        if (at < count) { unpack16<T>(x[at], v[i]); }
     }
     UNROLL for (int i = 0; i < VECTORS; i++) {
         UNROLL for (int e = 0; e < N; e++) { sum += v[i][e]; }
@@ -109,7 +84,7 @@ __global__ __launch_bounds__(WARPS * WARP) void layernorm_vector_kernel(layernor
         const int32_t at = i * (int32_t)WARP + (int32_t)lane;
         if (at >= count) { continue; }
         scale_vector<N>(v[i], mean, rstd, a.w + (size_t)at * N, a.b + (size_t)at * N);
-        store_vector<T>(y + at, v[i]);
+        y[at] = pack16<T>(v[i]);
     }
 }
 

@@ -14,7 +14,9 @@ static double units(double n) {
 static void put(double *y, double *bound, size_t at, double value, double error, ccu_dtype dtype) {
     y[at] = value;
     if (bound == NULL) { return; }
-    bound[at] = error + (dtype == CCU_F32 ? REF_U32 : 1.01 * ref_unit(dtype)) * fabs(value);
+    double rounding = (dtype == CCU_F32 ? REF_U32 : 1.01 * ref_unit(dtype)) * fabs(value);
+    if (dtype == CCU_F16) { rounding = fmax(rounding, 0x1.01p-25); } /* subnormals: 2^-24 apart */
+    bound[at] = error + rounding;
 }
 
 void ref_act_backward(const ccu_act_backward *op, double *dx, double *bound) {

@@ -15,10 +15,6 @@ const agree_op agree_ops[] = {
     { "normalise", agree_normalise, false },
     { "segment_sum", agree_segment_sum, false },
     { "scores_topk", agree_scores_topk, true },
-    { NULL, NULL, false },
-};
-
-const agree_op agree_ops_backward[] = {
     { "act_backward", agree_act_backward, false },
     { "layernorm_backward", agree_layernorm_backward, false },
     { "attention_tree_backward", agree_attention_tree_backward, false },

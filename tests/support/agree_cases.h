@@ -30,9 +30,8 @@ typedef struct agree_op {
     bool f32_only;
 } agree_op;
 
-/* Every op that all backends have, the last entry empty; and those of learning, which CUDA does not
- * have yet. */
-extern const agree_op agree_ops[], agree_ops_backward[];
+/* Every op of the table, the last entry empty. */
+extern const agree_op agree_ops[];
 
 /* All ops of a list with dtype. The number of failed cases; prints one line per failure and a
  * summary. */
