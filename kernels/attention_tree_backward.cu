@@ -177,11 +177,16 @@ __global__ __launch_bounds__(LONG_WARPS *WARP) void tree_backward_long_kernel(co
     const int each  = (end - from + (int)LONG_WARPS - 1) / (int)LONG_WARPS;
     const int mine  = min(from + (int)warp * each, end);
     for (size_t first = 0; first < (size_t)a.op.D; first += WARP * PART) {
-        parts[warp][lane] = sum_queries<T>(a, h, depth, first + lane, mine, min(mine + each, end));
+        const part own =
+            sum_queries<T>(a, h, depth, first + lane, mine, min(mine + each, end));
+        UNROLL for (int c = 0; c < PART; c++) {
+            parts[warp][lane].dk[c] = own.dk[c];
+            parts[warp][lane].dv[c] = own.dv[c];
+        }
         __syncthreads();
         if (warp == 0) {
-            part s = parts[0][lane];
-            for (unsigned w = 1; w < LONG_WARPS; w++) {
+            part s = {};
+            for (unsigned w = 0; w < LONG_WARPS; w++) {
                 UNROLL for (int c = 0; c < PART; c++) {
                     s.dk[c] += parts[w][lane].dk[c];
                     s.dv[c] += parts[w][lane].dv[c];
