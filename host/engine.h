@@ -6,6 +6,7 @@
 #include "bank/bank.h"
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
+#include "image/image.h"
 #include "model/image_tower.h"
 #include "model/text_tower.h"
 
@@ -44,5 +45,18 @@ clipcu_status ccu_engine_open_slabs(clipcu_engine *engine, clipcu_error *error);
 /* NOMEM if the CPU's libraries would not have the memory that they need later, and end the process
  * for want of. */
 clipcu_status ccu_engine_check_headroom(const clipcu_engine *engine, clipcu_error *error);
+
+/* A decoded picture file. IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
+clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *path, ccu_image *out,
+                                    clipcu_error *error);
+
+/* What encoding texts needs. UNSUPPORTED without a text tower or a tokenizer. */
+clipcu_status ccu_engine_encoder(clipcu_engine *engine, ccu_text_encoder *encoder,
+                                 clipcu_error *error);
+
+/* clipcu_rank for classes that depend on the picture, without its checks. */
+clipcu_status ccu_engine_rank_conditional(clipcu_engine *engine, const clipcu_bank *bank,
+                                          const float *embeddings, int32_t count, int32_t top,
+                                          clipcu_match *matches, clipcu_error *error);
 
 #endif

@@ -34,6 +34,15 @@ static clipcu_status fit(const clipcu_engine *engine, const ccu_image *image, ui
     return ccu_image_fit(image, &how, pixels, error);
 }
 
+static clipcu_status decode(const clipcu_engine *engine, const char *name, const uint8_t *bytes,
+                            size_t bytes_count, ccu_image *out, clipcu_error *error) {
+    const ccu_decode_options options = {.pixels_max = engine->options.pixels_max,
+                                        .exif       = engine->options.exif != 0};
+    const clipcu_status      status  = need_image(engine, error);
+    return status == CLIPCU_OK ? ccu_image_decode(name, bytes, bytes_count, &options, out, error)
+                               : status;
+}
+
 clipcu_status clipcu_decode_image(const clipcu_engine *engine, const char *name,
                                   const uint8_t *bytes, size_t bytes_count, uint8_t *pixels,
                                   clipcu_error *error) {
@@ -42,27 +51,30 @@ clipcu_status clipcu_decode_image(const clipcu_engine *engine, const char *name,
     if (name == NULL || bytes == NULL || pixels == NULL) {
         return fail_null("clipcu_decode_image", error);
     }
-    clipcu_status status = need_image(engine, error);
-    if (status != CLIPCU_OK) { return status; }
-    const ccu_decode_options options = {.pixels_max = engine->options.pixels_max,
-                                        .exif       = engine->options.exif != 0};
-    status = ccu_image_decode(name, bytes, bytes_count, &options, &image, error);
+    clipcu_status status = decode(engine, name, bytes, bytes_count, &image, error);
     if (status == CLIPCU_OK) { status = fit(engine, &image, pixels, error); }
     ccu_image_free(&image);
     return status;
 }
 
+clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *path, ccu_image *out,
+                                    clipcu_error *error) {
+    uint8_t      *bytes       = NULL;
+    size_t        bytes_count = 0;
+    clipcu_status status      = ccu_file_read(path, IMAGE_BYTES_MAX, &bytes, &bytes_count, error);
+    if (status == CLIPCU_OK) { status = decode(engine, path, bytes, bytes_count, out, error); }
+    ccu_free(bytes);
+    return status;
+}
+
 clipcu_status clipcu_load_image(const clipcu_engine *engine, const char *path, uint8_t *pixels,
                                 clipcu_error *error) {
-    uint8_t *bytes       = NULL;
-    size_t   bytes_count = 0;
+    ccu_image image = {0};
     ccu_error_clear(error);
     if (path == NULL || pixels == NULL) { return fail_null("clipcu_load_image", error); }
-    clipcu_status status = ccu_file_read(path, IMAGE_BYTES_MAX, &bytes, &bytes_count, error);
-    if (status == CLIPCU_OK) {
-        status = clipcu_decode_image(engine, path, bytes, bytes_count, pixels, error);
-    }
-    ccu_free(bytes);
+    clipcu_status status = ccu_engine_read_image(engine, path, &image, error);
+    if (status == CLIPCU_OK) { status = fit(engine, &image, pixels, error); }
+    ccu_image_free(&image);
     return status;
 }
 
@@ -130,8 +142,8 @@ clipcu_status clipcu_encode_images_device(clipcu_engine *engine, const void *pix
 
 /* ---- Texts and banks ------------------------------------------------------------------------ */
 
-static clipcu_status open_encoder(clipcu_engine *engine, ccu_text_encoder *encoder,
-                                  clipcu_error *error) {
+clipcu_status ccu_engine_encoder(clipcu_engine *engine, ccu_text_encoder *encoder,
+                                 clipcu_error *error) {
     if (!engine->config.text.present) {
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s: this checkpoint has no text tower",
                         engine->model_dir);
@@ -166,7 +178,7 @@ clipcu_status clipcu_encode_texts(clipcu_engine *engine, const char *const *text
                                   float *embeddings, clipcu_error *error) {
     ccu_text_encoder encoder;
     ccu_error_clear(error);
-    const clipcu_status status = open_encoder(engine, &encoder, error);
+    const clipcu_status status = ccu_engine_encoder(engine, &encoder, error);
     if (status != CLIPCU_OK) { return status; }
     if (texts == NULL || embeddings == NULL || count < 1) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "clipcu_encode_texts: %d texts, expected at "
@@ -188,7 +200,7 @@ clipcu_status clipcu_bank_build(clipcu_engine *engine, const char *const *labels
         templates       = template_single;
         templates_count = 1;
     }
-    clipcu_status status = open_encoder(engine, &encoder, error);
+    clipcu_status status = ccu_engine_encoder(engine, &encoder, error);
     for (int32_t i = 0; i < templates_count && status == CLIPCU_OK; i++) {
         status = ccu_template_check(templates[i], error);
     }
@@ -227,6 +239,12 @@ const char *const *clipcu_builtin_templates(const char *name, int32_t *count) {
 clipcu_status clipcu_bank_save(const clipcu_bank *bank, const char *path, clipcu_error *error) {
     ccu_error_clear(error);
     if (bank == NULL || path == NULL) { return fail_null("clipcu_bank_save", error); }
+    if (bank->rows == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "%s: classes of a CoCoOp prompt depend on the picture: keep the prompt and "
+                        "the names instead",
+                        path);
+    }
     return ccu_bank_write(bank, path, error);
 }
 
@@ -261,6 +279,9 @@ clipcu_status clipcu_rank(clipcu_engine *engine, const clipcu_bank *bank, const 
     if (top < 1 || top > top_max) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "clipcu_rank: top %d, expected 1 .. %d", top,
                         top_max);
+    }
+    if (bank->conditional != NULL) {
+        return ccu_engine_rank_conditional(engine, bank, embeddings, count, top, matches, error);
     }
     return ccu_rank(&engine->ranker, engine->be, bank, embeddings, count, top,
                     engine->logit_scale, matches, error);

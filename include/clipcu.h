@@ -304,8 +304,140 @@ CLIPCU_API uint64_t    clipcu_bank_fingerprint(const clipcu_bank *bank);
 CLIPCU_API float       clipcu_bank_logit_scale(const clipcu_bank *bank);
 /* NULL if index is not 0 .. K-1. Lives as long as the bank. */
 CLIPCU_API const char *clipcu_bank_label(const clipcu_bank *bank, int32_t index);
-/* (K, E) f32 unit rows. Lives as long as the bank. */
+/* (K, E) f32 unit rows. Lives as long as the bank. NULL: see clipcu_bank_build_prompt. */
 CLIPCU_API const float *clipcu_bank_rows(const clipcu_bank *bank);
+
+/* ---- Prompts that are learned ------------------------------------------------------------------
+ *
+ * Context vectors in the place of "a photo of a", learned from a few pictures of each class while
+ * both towers stay as they are. CoOp (Zhou et al. 2022, "Learning to Prompt for Vision-Language
+ * Models") learns the vectors; CoCoOp (Zhou et al. 2022, "Conditional Prompt Learning for
+ * Vision-Language Models") also learns a small network, the meta-net, that adds to them a vector
+ * computed from each picture. */
+
+typedef enum clipcu_method {
+    CLIPCU_METHOD_COOP   = 0,
+    CLIPCU_METHOD_COCOOP = 1
+} clipcu_method;
+
+/* Where the M context vectors stand. */
+typedef enum clipcu_position {
+    CLIPCU_POSITION_END    = 0, /* v1 .. vM name . */
+    CLIPCU_POSITION_MIDDLE = 1, /* v1 .. vh name vh+1 .. vM .   h = M / 2, rounded down */
+    CLIPCU_POSITION_FRONT  = 2  /* name v1 .. vM . */
+} clipcu_position;
+
+typedef struct clipcu_prompt clipcu_prompt;
+
+/* Strings and arrays live as long as the prompt. */
+typedef struct clipcu_prompt_info {
+    clipcu_method      method;
+    clipcu_position    position;
+    int32_t            class_specific; /* 1: every class has context vectors of its own */
+    int32_t            context_count;  /* M */
+    int32_t            width;          /* C: of a context vector, the text tower's */
+    int32_t            embed_dim;      /* E */
+    int32_t            classes;        /* K: that it was learned with */
+    int32_t            epoch;          /* after which it stands */
+    uint64_t           fingerprint;    /* of the model's weights */
+    const char *const *labels;         /* (K) */
+    const float       *context;        /* (M, C), or (K, M, C) if class_specific */
+} clipcu_prompt_info;
+
+/* A safetensors file: "ctx" (M, C) or (K, M, C) f32; for CoCoOp "meta_net.linear1.weight"
+ * (E / 16, E), ".bias" (E / 16), "meta_net.linear2.weight" (C, E / 16), ".bias" (C); as metadata
+ * what clipcu_prompt_info has. Written under another name first, then renamed.
+ * IO, FORMAT, NOMEM. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_prompt_save(const clipcu_prompt *prompt,
+                                                           const char *path, clipcu_error *error);
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_prompt_load(const char *path,
+                                                           clipcu_prompt **prompt,
+                                                           clipcu_error *error);
+CLIPCU_API void               clipcu_prompt_close(clipcu_prompt *prompt);
+CLIPCU_API clipcu_prompt_info clipcu_prompt_get_info(const clipcu_prompt *prompt);
+
+/* A class bank of these class names in a learned prompt; NULL with 0: the names it was learned
+ * with. Underscores in names are blanks.
+ *
+ * CoCoOp's class rows depend on the picture: such a bank has none to show (clipcu_bank_rows gives
+ * NULL) and cannot be saved; clipcu_rank computes K rows for every picture, which takes as long as
+ * K short texts. ARGUMENT if the prompt belongs to another model, or is class-specific and the
+ * names are not those it was learned with; LIMIT for a prompt longer than the context. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_bank_build_prompt(clipcu_engine *engine,
+                                                                 const clipcu_prompt *prompt,
+                                                                 const char *const *labels,
+                                                                 int32_t count, clipcu_bank **bank,
+                                                                 clipcu_error *error);
+
+/* Start from clipcu_learn_options_default() and change what differs. */
+typedef struct clipcu_learn_options {
+    clipcu_method   method;
+    clipcu_position position;       /* CoCoOp: END only */
+    int32_t         class_specific; /* CoOp only */
+    int32_t         context_count;  /* M, 1 ..; 16. Ignored with init */
+    const char     *init;           /* words, one token each, that the vectors begin as ("a photo
+                                       of a"), shared by all classes; NULL: normal, deviation
+                                       0.02 */
+    uint64_t        seed;           /* of what begins at random; 1 */
+    int32_t         batch_max;      /* pictures of a step; 32. CoCoOp's paper has 1 */
+    float           momentum;       /* 0.9 */
+    float           weight_decay;   /* 5e-4 */
+    size_t          memory_max;     /* bytes of activations; 0: whatever it takes. What does not fit
+                                       goes in parts, forward twice: half as long again */
+} clipcu_learn_options;
+
+CLIPCU_API clipcu_learn_options clipcu_learn_options_default(void);
+
+/* A prompt while it is learned. Borrows the engine, which must outlive it. */
+typedef struct clipcu_learner clipcu_learner;
+
+/* UNSUPPORTED on int8 weights and for models without both towers; ARGUMENT; LIMIT; NOMEM. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_learner_open(clipcu_engine *engine,
+                                                            const clipcu_learn_options *options,
+                                                            const char *const *labels,
+                                                            int32_t count,
+                                                            clipcu_learner **learner,
+                                                            clipcu_error *error);
+CLIPCU_API void clipcu_learner_close(clipcu_learner *learner);
+
+/* One step of stochastic gradient descent (PyTorch's SGD: d = g + decay w; m = d at first, then
+ * momentum m + d; w -= rate m) on the mean cross-entropy.
+ *
+ *   embeddings   (count, E) f32 unit rows
+ *   class_index  (count) 0 .. K-1
+ *   loss         the batch's mean, before the step
+ *   correct      how many were labelled rightly, before the step */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_learner_step(clipcu_learner *learner,
+                                                            const float *embeddings,
+                                                            const int32_t *class_index,
+                                                            int32_t count, float rate,
+                                                            double *loss, int32_t *correct,
+                                                            clipcu_error *error);
+
+/* clipcu_load_image of a random view: torchvision's RandomResizedCrop and, every second time, a
+ * flip, as CoOp learns from. Equal seeds and draws give equal views. Any thread. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_load_view(const clipcu_engine *engine,
+                                                         const char *path, uint64_t seed,
+                                                         uint64_t draw, uint8_t *pixels,
+                                                         clipcu_error *error);
+
+/* The rate of an epoch, 1 .. epochs, as CoOp schedules it: 1e-5 in the first, then a cosine from
+ * `rate` (0.002) that is one epoch late. Any thread. */
+CLIPCU_API float clipcu_learning_rate(int32_t epoch, int32_t epochs, float rate);
+
+/* The prompt as it stands: borrowed, it changes with every step. epoch: what its info says. */
+CLIPCU_API const clipcu_prompt *clipcu_learner_prompt(clipcu_learner *learner, int32_t epoch);
+
+/* All that learning goes on from: the prompt and its momentum; note is kept with them. Loading
+ * wants the same labels and options, and gives the epoch and the note (NULL: not wanted; freed with
+ * clipcu_free). A run that goes on has the bits of one that was never interrupted. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_learner_save(clipcu_learner *learner, int32_t epoch,
+                                                            const char *note, const char *path,
+                                                            clipcu_error *error);
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_learner_load(clipcu_learner *learner,
+                                                            const char *path, int32_t *epoch,
+                                                            char **note, clipcu_error *error);
+CLIPCU_API void clipcu_free(char *text);
 
 /* ---- Classification ------------------------------------------------------------------------- */
 

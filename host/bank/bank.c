@@ -63,6 +63,7 @@ void ccu_bank_seal(clipcu_bank *bank) {
 
 void clipcu_bank_close(clipcu_bank *bank) {
     if (bank == NULL) { return; }
+    if (bank->conditional != NULL) { bank->conditional_close(bank->conditional); }
     ccu_free(bank->labels);
     ccu_free(bank->label_text);
     ccu_free(bank->rows);

@@ -13,7 +13,11 @@ struct clipcu_bank {
     float    logit_scale;
     char   **labels;      /* (K), one block behind them: label_text */
     char    *label_text;
-    float   *rows;        /* (K, E) unit rows */
+    float   *rows;        /* (K, E) unit rows; NULL: each picture has its own */
+
+    /* Then what they are computed with: opaque here, closed with the bank. */
+    void *conditional;
+    void (*conditional_close)(void *conditional);
 };
 
 /* Nothing but blanks. */

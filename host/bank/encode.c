@@ -98,7 +98,7 @@ clipcu_status ccu_encode_prompts(const ccu_text_encoder *encoder, const ccu_prom
     return status;
 }
 
-/* Where ccu_encode_texts puts its rows. */
+/* Where ccu_encode_list puts its rows. */
 typedef struct scatter {
     const ccu_text_encoder *encoder;
     float                  *rows;       /* one chunk, host */
@@ -120,24 +120,27 @@ static clipcu_status scatter_chunk(void *user, const int32_t *order, int32_t cou
     return CLIPCU_OK;
 }
 
+clipcu_status ccu_encode_list(const ccu_text_encoder *encoder, const ccu_prompt_list *list,
+                              float *embeddings, clipcu_error *error) {
+    const size_t rows = (size_t)encoder->tower->rows_max * (size_t)encoder->tower->E;
+    scatter      to   = {.encoder = encoder, .embeddings = embeddings};
+    to.rows           = ccu_alloc(rows * sizeof *to.rows);
+    if (to.rows == NULL) {
+        return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %zu text embeddings", rows);
+    }
+    const clipcu_status status = ccu_encode_prompts(encoder, list, scatter_chunk, &to, error);
+    ccu_free(to.rows);
+    return status;
+}
+
 clipcu_status ccu_encode_texts(const ccu_text_encoder *encoder, const char *const *texts,
                                int32_t count, float *embeddings, clipcu_error *error) {
     ccu_prompt_list list   = {0};
     clipcu_status   status = CLIPCU_OK;
-    const size_t    rows   = (size_t)encoder->tower->rows_max * (size_t)encoder->tower->E;
-    scatter         to     = {.encoder = encoder, .embeddings = embeddings};
-
-    to.rows = ccu_alloc(rows * sizeof *to.rows);
-    if (to.rows == NULL) {
-        status = ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %zu text embeddings", rows);
-    }
     for (int32_t i = 0; i < count && status == CLIPCU_OK; i++) {
         status = ccu_prompt_add(&list, encoder, texts[i], error);
     }
-    if (status == CLIPCU_OK) {
-        status = ccu_encode_prompts(encoder, &list, scatter_chunk, &to, error);
-    }
-    ccu_free(to.rows);
+    if (status == CLIPCU_OK) { status = ccu_encode_list(encoder, &list, embeddings, error); }
     ccu_prompt_free(&list);
     return status;
 }

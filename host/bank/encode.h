@@ -42,6 +42,10 @@ typedef clipcu_status (*ccu_chunk_fn)(void *user, const int32_t *order, int32_t 
 clipcu_status ccu_encode_prompts(const ccu_text_encoder *encoder, const ccu_prompt_list *list,
                                  ccu_chunk_fn chunk, void *user, clipcu_error *error);
 
+/* Prompts -> embeddings (list->count, E) in host memory, in the order of the list. */
+clipcu_status ccu_encode_list(const ccu_text_encoder *encoder, const ccu_prompt_list *list,
+                              float *embeddings, clipcu_error *error);
+
 /* Texts -> embeddings (count, E) in host memory, in the order given. */
 clipcu_status ccu_encode_texts(const ccu_text_encoder *encoder, const char *const *texts,
                                int32_t count, float *embeddings, clipcu_error *error);

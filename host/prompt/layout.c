@@ -33,12 +33,12 @@ static char *spelled(const char *name, const char *stop) {
 }
 
 /* Puts the pieces together. ids (count): start, name, full stop, end; name: its tokens. */
-static void arrange(const int32_t *ids, int32_t count, int32_t name, ccu_position position,
+static void arrange(const int32_t *ids, int32_t count, int32_t name, clipcu_position position,
                     int32_t M, int32_t first, int32_t *out) {
-    const int32_t before = position == CCU_POSITION_END      ? M
-                           : position == CCU_POSITION_MIDDLE ? M / 2
+    const int32_t before = position == CLIPCU_POSITION_END      ? M
+                           : position == CLIPCU_POSITION_MIDDLE ? M / 2
                                                              : 0;
-    const int32_t middle = position == CCU_POSITION_END ? count - 1 : name;
+    const int32_t middle = position == CLIPCU_POSITION_END ? count - 1 : name;
     int32_t       at     = 0;
     out[at++]            = ids[0];
     for (int32_t m = 0; m < before; m++) { out[at++] = first + m; }
@@ -50,7 +50,7 @@ static void arrange(const int32_t *ids, int32_t count, int32_t name, ccu_positio
 
 static clipcu_status add(ccu_prompt_list *list, const ccu_text_encoder *encoder, const char *name,
                          const int32_t *ids, int32_t count, int32_t name_count,
-                         ccu_position position, int32_t M, int32_t first, clipcu_error *error) {
+                         clipcu_position position, int32_t M, int32_t first, clipcu_error *error) {
     const int32_t context = encoder->tower->context;
     if (name_count < 1 || name_count > count - 2) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
@@ -71,7 +71,7 @@ static clipcu_status add(ccu_prompt_list *list, const ccu_text_encoder *encoder,
 }
 
 clipcu_status ccu_layout_add(ccu_prompt_list *list, const ccu_text_encoder *encoder,
-                             const char *name, ccu_position position, int32_t M,
+                             const char *name, clipcu_position position, int32_t M,
                              int32_t context_first, clipcu_error *error) {
     int32_t *ids = NULL, *bare_ids = NULL;
     int32_t  count = 0, bare_count = 0;

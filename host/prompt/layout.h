@@ -13,17 +13,11 @@
 
 #include "bank/encode.h"
 
-typedef enum ccu_position {
-    CCU_POSITION_END,
-    CCU_POSITION_MIDDLE,
-    CCU_POSITION_FRONT
-} ccu_position;
-
 /* Appends the prompt of one class; its context vectors are rows context_first .. + M - 1.
  * Underscores in the name are blanks. LIMIT if the prompt is longer than the tower's context,
  * FORMAT for invalid UTF-8, ARGUMENT for a name without a token, NOMEM. */
 clipcu_status ccu_layout_add(ccu_prompt_list *list, const ccu_text_encoder *encoder,
-                             const char *name, ccu_position position, int32_t M,
+                             const char *name, clipcu_position position, int32_t M,
                              int32_t context_first, clipcu_error *error);
 
 #endif

@@ -17,9 +17,9 @@ const char *const prompt_names[PROMPT_CLASSES] = { "dog", "cat", "dog_house", "k
                                      "a big red dog" };
 
 const prompt_kind prompt_kinds[PROMPT_KINDS] = {
-    { CCU_POSITION_END, 4, false, false },   { CCU_POSITION_MIDDLE, 3, false, false },
-    { CCU_POSITION_FRONT, 2, false, false }, { CCU_POSITION_END, 1, true, false },
-    { CCU_POSITION_MIDDLE, 4, true, false }, { CCU_POSITION_END, 4, false, true },
+    { CLIPCU_POSITION_END, 4, false, false },   { CLIPCU_POSITION_MIDDLE, 3, false, false },
+    { CLIPCU_POSITION_FRONT, 2, false, false }, { CLIPCU_POSITION_END, 1, true, false },
+    { CLIPCU_POSITION_MIDDLE, 4, true, false }, { CLIPCU_POSITION_END, 4, false, true },
 };
 
 float prompt_number(uint32_t *state) {

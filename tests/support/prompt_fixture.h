@@ -25,7 +25,7 @@ typedef struct prompt_fixture {
 
 
 typedef struct prompt_kind {
-    ccu_position position;
+    clipcu_position position;
     int32_t      M;
     bool         class_specific, own_banks;
 } prompt_kind;

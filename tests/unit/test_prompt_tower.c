@@ -99,7 +99,7 @@ static void chunks_change_nothing(void **state) {
 /* Context vectors that are the embeddings of words make the prompts that have the words. */
 static void words_as_contexts_are_words(void **state) {
     (void)state;
-    const prompt_kind k = { CCU_POSITION_END, 4, false, false };
+    const prompt_kind k = { CLIPCU_POSITION_END, 4, false, false };
     prompt_fixture    f;
     prompt_fixture_open(&f, FOLDER, NULL, CCU_F32);
     prompt_fixture_prompts(&f, &k, 0);
@@ -131,7 +131,7 @@ static void words_as_contexts_are_words(void **state) {
     prompt_fixture_close(&f);
 }
 
-static void expect_layout(prompt_fixture *f, const char *name, ccu_position position, int32_t M,
+static void expect_layout(prompt_fixture *f, const char *name, clipcu_position position, int32_t M,
                           clipcu_status status, const char *part) {
     clipcu_error error = { 0 };
     assert_int_equal(ccu_layout_add(&f->list, &f->encoder, name, position, M, 0, &error), status);
@@ -142,11 +142,12 @@ static void bad_names_are_refused(void **state) {
     (void)state;
     prompt_fixture f;
     prompt_fixture_open(&f, FOLDER, NULL, CCU_F32);
-    expect_layout(&f, "dog", CCU_POSITION_END, f.towers->text.context, CLIPCU_ERR_LIMIT, "\"dog\"");
-    expect_layout(&f, "", CCU_POSITION_END, 2, CLIPCU_ERR_ARGUMENT, "no tokens");
-    expect_layout(&f, " _ ", CCU_POSITION_FRONT, 2, CLIPCU_ERR_ARGUMENT, "no tokens");
-    expect_layout(&f, "\xff", CCU_POSITION_END, 2, CLIPCU_ERR_FORMAT, "UTF-8");
-    expect_layout(&f, "dog", CCU_POSITION_MIDDLE, 2, CLIPCU_OK, "");
+    expect_layout(&f, "dog", CLIPCU_POSITION_END, f.towers->text.context, CLIPCU_ERR_LIMIT,
+                  "\"dog\"");
+    expect_layout(&f, "", CLIPCU_POSITION_END, 2, CLIPCU_ERR_ARGUMENT, "no tokens");
+    expect_layout(&f, " _ ", CLIPCU_POSITION_FRONT, 2, CLIPCU_ERR_ARGUMENT, "no tokens");
+    expect_layout(&f, "\xff", CLIPCU_POSITION_END, 2, CLIPCU_ERR_FORMAT, "UTF-8");
+    expect_layout(&f, "dog", CLIPCU_POSITION_MIDDLE, 2, CLIPCU_OK, "");
     prompt_fixture_close(&f);
 }
 
@@ -155,7 +156,7 @@ static void too_little_memory_is_refused(void **state) {
     prompt_fixture f;
     clipcu_error error = { 0 };
     prompt_fixture_open(&f, FOLDER, NULL, CCU_F32);
-    expect_layout(&f, "dog", CCU_POSITION_END, 2, CLIPCU_OK, "");
+    expect_layout(&f, "dog", CLIPCU_POSITION_END, 2, CLIPCU_OK, "");
     const ccu_prompts     prompts = { f.list.ids, f.list.first, 1 };
     const ccu_prompt_plan plan    = { .prompts = &prompts, .K = 1, .contexts_max = 2,
                                       .images_max = 1, .memory_max = 1000 };
