@@ -1,4 +1,6 @@
 /* clipcu bank: class names, encoded once and kept in a file. */
+#include <stdio.h>
+
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -9,7 +11,9 @@
 
 static int check_arguments(const ccu_arguments *arguments) {
     clipcu_error error = { .code = CLIPCU_OK };
-    if ((arguments->labels != NULL) == (arguments->classes != NULL)) {
+    const bool none = arguments->labels == NULL && arguments->classes == NULL;
+    if ((arguments->labels != NULL && arguments->classes != NULL) ||
+        (none && arguments->prompt == NULL)) {
         ccu_report("which classes? Expected one of --classes \"cat,dog\" and --labels FILE, "
                    "found %s" HELP_HINT,
                    arguments->labels != NULL ? "both" : "neither");
@@ -51,9 +55,12 @@ int ccu_cmd_bank(const ccu_arguments *arguments) {
     if (status == CCU_EXIT_OK) { status = ccu_session_bank(engine, &vocabulary, &bank); }
     if (status == CCU_EXIT_OK) { status = save(arguments, bank); }
     if (status == CCU_EXIT_OK && arguments->quiet == 0) {
-        ccu_report("%s: %d classes, %d template%s, %.2f s", arguments->output,
-                   clipcu_bank_count(bank), vocabulary.templates_count,
-                   vocabulary.templates_count == 1 ? "" : "s", ccu_progress_clock() - started);
+        char what[64];
+        (void)snprintf(what, sizeof what, "%d template%s", vocabulary.templates_count,
+                       vocabulary.templates_count == 1 ? "" : "s");
+        ccu_report("%s: %d classes, %s, %.2f s", arguments->output, clipcu_bank_count(bank),
+                   arguments->prompt != NULL ? arguments->prompt : what,
+                   ccu_progress_clock() - started);
     }
     clipcu_bank_close(bank);
     clipcu_close(engine);

@@ -32,9 +32,9 @@ typedef struct classifier {
 static int check_arguments(const ccu_arguments *arguments) {
     const int given = (arguments->labels != NULL) + (arguments->classes != NULL) +
                       (arguments->bank != NULL);
-    if (given == 0) {
+    if (given == 0 && arguments->prompt == NULL) {
         ccu_report("which classes? Add --classes \"cat,dog,boat\", or --labels FILE with one "
-                   "name per line, or --bank FILE" HELP_HINT);
+                   "name per line, or --bank FILE, or --prompt FILE" HELP_HINT);
         return CCU_EXIT_USAGE;
     }
     if (given > 1) {
@@ -50,6 +50,10 @@ static int check_arguments(const ccu_arguments *arguments) {
     if (arguments->bank != NULL && strcmp(arguments->templates, "single") != 0) {
         ccu_report("--templates belongs to clipcu bank here: %s was made with templates of its own",
                    arguments->bank);
+        return CCU_EXIT_USAGE;
+    }
+    if (arguments->bank != NULL && arguments->prompt != NULL) {
+        ccu_report("expected one of --bank and --prompt, found both" HELP_HINT);
         return CCU_EXIT_USAGE;
     }
     return ccu_runner_check(arguments);
@@ -97,7 +101,9 @@ static clipcu_status open_page(const ccu_arguments *arguments, classifier *c, cl
     if (arguments->bank != NULL) {
         (void)snprintf(what, sizeof what, "%d classes of %s", K, arguments->bank); /* may be cut */
     } else {
-        (void)snprintf(what, sizeof what, "%d classes, templates %s", K, arguments->templates);
+        (void)snprintf(what, sizeof what, "%d classes, %s %s", K,
+                       arguments->prompt != NULL ? "prompt" : "templates",
+                       arguments->prompt != NULL ? arguments->prompt : arguments->templates);
     }
     return ccu_html_open(arguments, &info, CCU_PAGE_CLASSIFY, what, &c->page, error);
 }

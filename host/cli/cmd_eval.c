@@ -58,6 +58,10 @@ static int check_arguments(const ccu_arguments *arguments) {
                    "found --bank");
         return CCU_EXIT_USAGE;
     }
+    if (arguments->bank != NULL && arguments->prompt != NULL) {
+        ccu_report("expected one of --bank and --prompt, found both" HELP_HINT);
+        return CCU_EXIT_USAGE;
+    }
     return ccu_runner_check(arguments);
 }
 
@@ -171,11 +175,14 @@ static int open_classes(const ccu_arguments *arguments, evaluation *e) {
 static clipcu_status open_page(const ccu_arguments *arguments, evaluation *e, clipcu_error *error) {
     const clipcu_info info = clipcu_engine_info(e->engine);
     char              what[DETAILS_BYTES];
+    const char *with  = arguments->bank != NULL     ? ""
+                        : arguments->prompt != NULL ? "prompt "
+                                                    : "templates ";
+    const char *which = arguments->bank != NULL     ? arguments->bank
+                        : arguments->prompt != NULL ? arguments->prompt
+                                                    : arguments->templates;
     (void)snprintf(what, sizeof what, "%d classes%s, %s%s", (int)e->classes.K,
-                   e->halves_count == 2 ? " in halves" : "",
-                   arguments->bank != NULL ? "" : "templates ",
-                   arguments->bank != NULL ? arguments->bank
-                                           : arguments->templates); /* may be cut */
+                   e->halves_count == 2 ? " in halves" : "", with, which); /* may be cut */
     return ccu_html_open(arguments, &info, CCU_PAGE_EVAL, what, &e->page, error);
 }
 

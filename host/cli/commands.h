@@ -10,6 +10,7 @@ int ccu_cmd_embed(const ccu_arguments *arguments, ccu_interrupt *interrupt);
 int ccu_cmd_bank(const ccu_arguments *arguments);
 int ccu_cmd_search(const ccu_arguments *arguments, ccu_interrupt *interrupt);
 int ccu_cmd_eval(const ccu_arguments *arguments, ccu_interrupt *interrupt);
+int ccu_cmd_learn(const ccu_arguments *arguments, ccu_interrupt *interrupt);
 int ccu_cmd_info(const ccu_arguments *arguments);
 
 #endif

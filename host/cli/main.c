@@ -85,6 +85,7 @@ static int run_command(const ccu_command *command, const ccu_arguments *argument
     case CCU_BANK: status = ccu_cmd_bank(arguments); break;
     case CCU_SEARCH: status = ccu_cmd_search(arguments, &interrupt); break;
     case CCU_EVAL: status = ccu_cmd_eval(arguments, &interrupt); break;
+    case CCU_LEARN: status = ccu_cmd_learn(arguments, &interrupt); break;
     case CCU_INFO: status = ccu_cmd_info(arguments); break;
     }
     ccu_interrupt_close(&interrupt);
@@ -103,8 +104,8 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write; cannot fail */
     (void)signal(SIGXFSZ, SIG_IGN); /* so is a file that grows beyond ulimit -f */
     if (argc < 2) {
-        ccu_report("expected a command: classify, embed, bank, search, eval or info; see clipcu "
-                   "--help");
+        ccu_report("expected a command: classify, embed, bank, search, eval, learn or info; see "
+                   "clipcu --help");
         return CCU_EXIT_USAGE;
     }
     if (is_one_of(argv[1], "help", "--help", "-h")) { return show_help(argc - 2, argv + 2); }

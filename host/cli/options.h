@@ -25,7 +25,8 @@ enum {
     CCU_INFO     = 8,
     CCU_SEARCH   = 16,
     CCU_EVAL     = 32,
-    CCU_ALL      = 63
+    CCU_LEARN    = 64,
+    CCU_ALL      = 127
 };
 
 typedef struct ccu_command {
@@ -75,7 +76,12 @@ typedef struct ccu_arguments {
     const char        *html;                          /* classify, search, eval */
     const char        *query, *queries, *image, *names; /* search */
     int64_t            html_max;
-    int32_t            base_new;                      /* eval */
+    int32_t            base_new;                      /* eval, learn */
+    const char        *prompt;                        /* classify, bank, eval */
+    const char        *init, *log;                    /* learn */
+    int64_t            shots, seed, context_count, epochs, fixed_views, memory;
+    int32_t            position, class_specific, resume;
+    const char        *rate;
     ccu_device_choice  device;
     const char *const *inputs;
     int32_t            inputs_count;

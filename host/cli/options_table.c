@@ -6,6 +6,7 @@
 
 #define CLASSES  "Classes"
 #define SEARCH   "Search"
+#define LEARNING "Learning"
 #define RESULTS  "Results"
 #define MODEL    "Model"
 #define PICTURES "Pictures"
@@ -17,14 +18,15 @@ static const char *const eval_formats[] = { "table", "json", NULL };
 static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
 static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", "int8", NULL };
 static const char *const crops[]        = { "floor", "half-even", NULL };
+static const char *const positions[]    = { "end", "middle", "front", NULL };
 static const char *const tokenizers[]   = { "openai", "hf", NULL };
 /* Beside files; completion offers them. */
 static const char *const template_sets[] = { "single", "openai7", "openai80", NULL };
 
 const ccu_command ccu_commands[] = {
     { "classify", CCU_CLASSIFY, "say which of your words fit each picture best",
-      "clipcu classify (--classes A,B,.. | --labels FILE | --bank FILE)\n"
-      "                       [OPTIONS] INPUT...\n",
+      "clipcu classify (--classes A,B,.. | --labels FILE | --bank FILE |\n"
+      "                        --prompt FILE) [OPTIONS] INPUT...\n",
       "INPUT is a picture, a folder (with all folders in it), a .txt list of paths, or\n"
       "- for paths on standard input. Results keep the order of the inputs. A picture\n"
       "that cannot be read is one result with an error, and the run goes on.\n",
@@ -76,18 +78,28 @@ const ccu_command ccu_commands[] = {
       "  clipcu eval imagenet/val --labels wnid_names.txt --templates openai80\n"
       "  clipcu eval test.csv --labels birds.txt --base-new --format json -o birds.json\n"
       "  clipcu eval pets/ --html pets.html\n" },
-    { "learn", 0, NULL, NULL, NULL, NULL },
+    { "learn", CCU_LEARN, "learn a prompt from a few pictures of each class",
+      "clipcu learn (coop | cocoop) [OPTIONS] -o FILE DATA...\n",
+      "DATA is what clipcu eval takes: a folder with a folder for each class, or a list.\n"
+      "coop learns context vectors in the place of \"a photo of a\", cocoop also a network\n"
+      "that moves them with each picture. Both towers stay as they are. After every epoch\n"
+      "FILE.checkpoint is written, from which --resume goes on with the same bits.\n",
+      "  clipcu learn coop pets/ --shots 16 -o pets.safetensors\n"
+      "  clipcu learn coop pets/ --shots 4 --init \"a photo of a\" -o pets.safetensors\n"
+      "  clipcu learn cocoop pets/ --init \"a photo of a\" --base-new -o p.safetensors\n"
+      "  clipcu eval pets-test/ --prompt p.safetensors --base-new\n" },
     { "bench", 0, NULL, NULL, NULL, NULL },
 };
 const size_t ccu_commands_count = sizeof ccu_commands / sizeof ccu_commands[0];
 
 const ccu_option ccu_option_table[] = {
     { "classes", 0, CCU_OPTION_TEXT, "A,B,..", AT(classes), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_BANK | CCU_EVAL, CLASSES,
+      CCU_CLASSIFY | CCU_BANK | CCU_EVAL | CCU_LEARN, CLASSES,
       "class names, parted by commas; a name that holds a comma needs --labels" },
     { "labels", 0, CCU_OPTION_TEXT, "FILE", AT(labels), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_BANK,
       CLASSES, "class names, one per line" },
-    { "labels", 0, CCU_OPTION_TEXT, "FILE", AT(labels), 0, 0, NULL, NULL, CCU_EVAL, CLASSES,
+    { "labels", 0, CCU_OPTION_TEXT, "FILE", AT(labels), 0, 0, NULL, NULL,
+      CCU_EVAL | CCU_LEARN, CLASSES,
       "class names, one per line; where folders are called otherwise, FOLDER<TAB>NAME" },
     { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EVAL,
       CLASSES, "class names already encoded, made by clipcu bank" },
@@ -102,7 +114,43 @@ const ccu_option ccu_option_table[] = {
     { "base-new", 0, CCU_OPTION_FLAG, NULL, AT(base_new), 0, 0, NULL, NULL, CCU_EVAL, CLASSES,
       "part the classes in two: the first half, rounded up, is base, the rest new. Pictures are "
       "compared with the classes of their own half; the harmonic mean of both is shown" },
-    { "prompt", 0, CCU_OPTION_REFUSED, "FILE", 0, 0, 0, NULL, NULL, CCU_CLASSIFY, NULL, NULL },
+    { "base-new", 0, CCU_OPTION_FLAG, NULL, AT(base_new), 0, 0, NULL, NULL, CCU_LEARN, CLASSES,
+      "learn from the first half of the classes, rounded up, as eval --base-new parts them" },
+    { "prompt", 0, CCU_OPTION_TEXT, "FILE", AT(prompt), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_BANK | CCU_EVAL, CLASSES,
+      "put names into a prompt made by clipcu learn instead of templates; where no names are "
+      "given, those that it was learned with" },
+
+    { "shots", 0, CCU_OPTION_NUMBER, "K", AT(shots), 1, 1000000, NULL, "16", CCU_LEARN, LEARNING,
+      "pictures of each class, drawn as CoOp draws them" },
+    { "seed", 0, CCU_OPTION_NUMBER, "N", AT(seed), 0, INT64_MAX, NULL, "1", CCU_LEARN, LEARNING,
+      "of the draw, of random start values, of the order and the views of pictures" },
+    { "ctx", 0, CCU_OPTION_NUMBER, "M", AT(context_count), 1, 1024, NULL, "16", CCU_LEARN,
+      LEARNING, "context vectors" },
+    { "init", 0, CCU_OPTION_TEXT, "WORDS", AT(init), 0, 0, NULL, NULL, CCU_LEARN, LEARNING,
+      "begin as these words, one vector each, instead of --ctx random ones" },
+    { "position", 0, CCU_OPTION_CHOICE, "end|middle|front", AT(position), 0, 0, positions, "end",
+      CCU_LEARN, LEARNING, "where the name stands: behind the vectors, among or before them" },
+    { "class-specific", 0, CCU_OPTION_FLAG, NULL, AT(class_specific), 0, 0, NULL, NULL, CCU_LEARN,
+      LEARNING, "vectors of its own for every class; coop only, not with --init" },
+    { "epochs", 0, CCU_OPTION_NUMBER, "N", AT(epochs), 0, 100000, NULL, "0", CCU_LEARN, LEARNING,
+      "0 is what was published: coop 50 for one shot, 100 for up to four, else 200; cocoop 10" },
+    { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 0, 4096, NULL, "0", CCU_LEARN, LEARNING,
+      "pictures of a step; 0 is what was published: coop 32, cocoop 1" },
+    { "rate", 0, CCU_OPTION_TEXT, "R", AT(rate), 0, 0, NULL, "0.002", CCU_LEARN, LEARNING,
+      "learning rate that the cosine begins with in the second epoch; the first has 1e-5" },
+    { "fixed-views", 0, CCU_OPTION_NUMBER, "N", AT(fixed_views), 0, 10000, NULL, "0", CCU_LEARN,
+      LEARNING,
+      "encode N views of each picture once and take turns, instead of new ones in every epoch: "
+      "faster, and not what was published" },
+    { "memory", 0, CCU_OPTION_NUMBER, "MIB", AT(memory), 0, 1048576, NULL, "1024", CCU_LEARN,
+      LEARNING,
+      "activations that the text tower may keep; classes that do not fit go in parts, half as "
+      "long again. 0 is no limit" },
+    { "resume", 0, CCU_OPTION_FLAG, NULL, AT(resume), 0, 0, NULL, NULL, CCU_LEARN, LEARNING,
+      "go on from FILE.checkpoint if it is there" },
+    { "log", 0, CCU_OPTION_TEXT, "FILE", AT(log), 0, 0, NULL, NULL, CCU_LEARN, RESULTS,
+      "write epoch, rate, loss and accuracy of every epoch, one JSON object per line" },
 
     { "query", 0, CCU_OPTION_TEXT, "TEXT", AT(query), 0, 0, NULL, NULL, CCU_SEARCH, SEARCH,
       "the text to search for" },
@@ -135,6 +183,8 @@ const ccu_option ccu_option_table[] = {
       "in .part" },
     { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_BANK, RESULTS,
       "the bank to write" },
+    { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_LEARN, RESULTS,
+      "the prompt to write" },
     { "resume", 0, CCU_OPTION_REFUSED, NULL, 0, 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED, NULL,
       NULL },
     { "html", 0, CCU_OPTION_TEXT, "FILE", AT(html), 0, 0, NULL, NULL,
@@ -165,13 +215,14 @@ const ccu_option ccu_option_table[] = {
       "where a centre crop starts when the difference is odd: as Hugging Face does, or as "
       "torchvision and open_clip do" },
     { "exif", 0, CCU_OPTION_FLAG, NULL, AT(exif), 0, 0, NULL, NULL,
-      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL, PICTURES,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL | CCU_LEARN, PICTURES,
       "turn pictures upright by their EXIF tag [default: as stored, as CLIP does]" },
     { "max-pixels", 0, CCU_OPTION_NUMBER, "N", AT(pixels_max), 1, INT32_MAX, NULL, "178956970",
-      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL, PICTURES,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL | CCU_LEARN, PICTURES,
       "refuse pictures with more pixels" },
 
-    { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 0, 4096, NULL, "0", CCU_ALL, SPEED,
+    { "batch", 0, CCU_OPTION_NUMBER, "N", AT(batch), 0, 4096, NULL, "0",
+      CCU_CLASSIFY | CCU_EMBED | CCU_BANK | CCU_INFO | CCU_SEARCH | CCU_EVAL, SPEED,
       "pictures that go through the model at once; 0 takes 32 on the CPU and what fits on a CUDA "
       "device" },
     { "threads", 0, CCU_OPTION_NUMBER, "N", AT(threads), 0, 1024, NULL, "0", CCU_ALL, SPEED,

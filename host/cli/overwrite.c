@@ -55,7 +55,7 @@ static bool is_of_model(const char *model, const char *path) {
 static const char *find_source(unsigned command, const ccu_arguments *arguments, const char *path) {
     const char *const named[] = { arguments->labels, arguments->bank,    arguments->templates,
                                   arguments->text,   arguments->queries, arguments->image,
-                                  arguments->names };
+                                  arguments->names,  arguments->prompt };
     const char       *model = arguments->model == NULL ? getenv("CLIPCU_MODEL") : arguments->model;
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
         if (same_file(named[i], path)) { return named[i]; }
@@ -103,6 +103,13 @@ int ccu_overwrite_check(const ccu_command *command, const ccu_arguments *argumen
     if (output != NULL) {
         status = command->id == CCU_EMBED ? check_vectors(command, arguments)
                                           : check(command, arguments, "-o", output);
+    }
+    if (status == CCU_EXIT_OK && arguments->log != NULL) {
+        status = check(command, arguments, "--log", arguments->log);
+        if (status == CCU_EXIT_OK && output != NULL && strcmp(arguments->log, output) == 0) {
+            ccu_report("-o and --log are both %s; give one of them another name", output);
+            status = CCU_EXIT_USAGE;
+        }
     }
     if (status != CCU_EXIT_OK || html == NULL) { return status; }
     status = check(command, arguments, "--html", html);

@@ -13,6 +13,8 @@
 void ccu_vocabulary_free(ccu_vocabulary *vocabulary) {
     ccu_words_free(&vocabulary->labels);
     ccu_words_free(&vocabulary->template_words);
+    clipcu_prompt_close(vocabulary->prompt);
+    vocabulary->prompt = NULL;
 }
 
 /* A mistake in words is the caller's to mend; running out of memory is not. */
@@ -48,9 +50,20 @@ static clipcu_status read_templates(const char *name, ccu_vocabulary *out, clipc
     return status;
 }
 
+/* What names are put into. */
+static clipcu_status read_sentences(const ccu_arguments *arguments, ccu_vocabulary *out,
+                                    clipcu_error *error) {
+    if (arguments->prompt == NULL) { return read_templates(arguments->templates, out, error); }
+    if (strcmp(arguments->templates, "single") != 0) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                        "expected one of --templates and --prompt, found both");
+    }
+    return clipcu_prompt_load(arguments->prompt, &out->prompt, error);
+}
+
 int ccu_session_templates(const ccu_arguments *arguments, ccu_vocabulary *out) {
     clipcu_error        error  = { .code = CLIPCU_OK };
-    const clipcu_status status = read_templates(arguments->templates, out, &error);
+    const clipcu_status status = read_sentences(arguments, out, &error);
     if (status != CLIPCU_OK) { ccu_report("%s", error.text); }
     return ccu_session_exit_of_words(status);
 }
@@ -58,10 +71,13 @@ int ccu_session_templates(const ccu_arguments *arguments, ccu_vocabulary *out) {
 int ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out) {
     clipcu_error error   = { .code = CLIPCU_OK };
     *out                 = (ccu_vocabulary){ .templates = NULL };
-    clipcu_status status = arguments->labels != NULL
-                               ? ccu_words_labels(arguments->labels, &out->labels, &error)
-                               : ccu_words_classes(arguments->classes, &out->labels, &error);
-    if (status == CLIPCU_OK) { status = read_templates(arguments->templates, out, &error); }
+    clipcu_status status = CLIPCU_OK;
+    if (arguments->labels != NULL) {
+        status = ccu_words_labels(arguments->labels, &out->labels, &error);
+    } else if (arguments->classes != NULL) {
+        status = ccu_words_classes(arguments->classes, &out->labels, &error);
+    } /* else those of the prompt */
+    if (status == CLIPCU_OK) { status = read_sentences(arguments, out, &error); }
     const char *repeated = status == CLIPCU_OK ? ccu_words_repeated(&out->labels) : NULL;
     if (repeated != NULL && arguments->quiet == 0) {
         ccu_report("warning: %s: the class \"%s\" is given twice; equal classes share their "
@@ -131,13 +147,21 @@ int ccu_session_open(const ccu_arguments *arguments, clipcu_engine **out) {
 }
 
 int ccu_session_bank(clipcu_engine *engine, const ccu_vocabulary *vocabulary, clipcu_bank **out) {
-    clipcu_error        error;
-    const clipcu_status status = clipcu_bank_build(
-        engine, (const char *const *)vocabulary->labels.items, vocabulary->labels.count,
-        vocabulary->templates, vocabulary->templates_count, out, &error);
+    clipcu_error       error;
+    const char *const *labels = (const char *const *)vocabulary->labels.items;
+    const int32_t      count  = vocabulary->labels.count;
+    clipcu_status      status = CLIPCU_OK;
+    if (vocabulary->prompt != NULL) {
+        status = clipcu_bank_build_prompt(engine, vocabulary->prompt, labels, count, out, &error);
+    } else {
+        status = clipcu_bank_build(engine, labels, count, vocabulary->templates,
+                                   vocabulary->templates_count, out, &error);
+    }
     if (status != CLIPCU_OK) {
         ccu_report("%s%s", error.text,
-                   status == CLIPCU_ERR_LIMIT ? " (--truncate cuts what is too long)" : "");
+                   status == CLIPCU_ERR_LIMIT && vocabulary->prompt == NULL
+                       ? " (--truncate cuts what is too long)"
+                       : "");
     }
     return ccu_session_exit_of_words(status);
 }

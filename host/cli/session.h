@@ -12,11 +12,12 @@ typedef struct ccu_vocabulary {
     ccu_words          template_words; /* where they come from a file */
     const char *const *templates;
     int32_t            templates_count;
+    clipcu_prompt     *prompt; /* instead of templates; NULL: none */
 } ccu_vocabulary;
 
-/* Reads --labels or --classes and --templates. */
+/* Reads --labels or --classes, and --templates or --prompt. */
 int  ccu_session_vocabulary(const ccu_arguments *arguments, ccu_vocabulary *out);
-/* Reads --templates alone. */
+/* Reads --templates or --prompt alone. */
 int  ccu_session_templates(const ccu_arguments *arguments, ccu_vocabulary *out);
 void ccu_vocabulary_free(ccu_vocabulary *vocabulary);
 

@@ -44,7 +44,8 @@ offers "$commands --help --version" ''
 offers "$commands" help ''
 offers 'embed' em
 offers 'help' he
-offers '' learn
+offers 'learn' le
+offers '' bench
 for name in $commands; do
     test "$name" = help && continue
     offers "$(options_of "$name")" "$name" -
@@ -63,7 +64,7 @@ offers 'openai7 openai80 single' bank --templates ''
 offers 'openai80' bank --templates openai8
 offers '' classify --top ''
 offers '' classify --resume
-offers '' classify --prom
+offers '--prompt' classify --prom
 offers '' nonsense -
 
 # ---- bash, at its prompt: files, quoting, words -------------------------------------------------
@@ -141,13 +142,13 @@ for line in "$@"; do type_keys "$line"$'\t'; done
 END_OF_ZSH
     lines=('clipcu cla' 'clipcu classify --labels lab' 'clipcu classify --format=js'
         'clipcu bank --templates openai8' 'clipcu info --model mo' 'clipcu search --queri'
-        'clipcu embed my' 'clipcu classify --re' 'clipcu lea')
+        'clipcu embed my' 'clipcu classify --re' 'clipcu lea' 'clipcu ben')
     TERM=dumb timeout 300 zsh -f at_prompt.zsh "$(dirname "$pages"/zsh/*/_clipcu)" "${lines[@]}" \
         >out 2>err
     printf '%s\n' 'clipcu classify ' 'clipcu classify --labels labels.txt ' \
         'clipcu classify --format=jsonl ' 'clipcu bank --templates openai80 ' \
         'clipcu info --model models/' 'clipcu search --queries=' 'clipcu embed my\ photos/' \
-        'clipcu classify --re' 'clipcu lea' >wanted
+        'clipcu classify --re' 'clipcu learn ' 'clipcu ben' >wanted
     sed 1d tabbed >out
     same out wanted "zsh: words, folders and files at the prompt: $(tr '\n' ';' <out)"
 else
