@@ -80,10 +80,11 @@ const ccu_command ccu_commands[] = {
       "  clipcu eval pets/ --html pets.html\n" },
     { "learn", CCU_LEARN, "learn a prompt from a few pictures of each class",
       "clipcu learn (coop | cocoop) [OPTIONS] -o FILE DATA...\n",
-      "DATA is what clipcu eval takes: a folder with a folder for each class, or a list.\n"
-      "coop learns context vectors in the place of \"a photo of a\", cocoop also a network\n"
-      "that moves them with each picture. Both towers stay as they are. After every epoch\n"
-      "FILE.checkpoint is written, from which --resume goes on with the same bits.\n",
+      "DATA is what clipcu eval takes: a folder with a folder for each class, or a\n"
+      "list. coop learns context vectors in the place of \"a photo of a\", cocoop also a\n"
+      "network that moves them with each picture. Both towers stay as they are. After\n"
+      "every epoch FILE.checkpoint is written; --resume goes on from it, with the same\n"
+      "bits.\n",
       "  clipcu learn coop pets/ --shots 16 -o pets.safetensors\n"
       "  clipcu learn coop pets/ --shots 4 --init \"a photo of a\" -o pets.safetensors\n"
       "  clipcu learn cocoop pets/ --init \"a photo of a\" --base-new -o p.safetensors\n"
