@@ -22,7 +22,7 @@ fi
 settings() {
     case $1 in
     image) echo 8192 image ;;
-    bank | config | safetensors | vocab) echo 4096 json ;;
+    bank | config | prompt | safetensors | vocab) echo 4096 json ;;
     *) echo 2048 text ;;
     esac
 }

@@ -47,6 +47,37 @@ def bank():
     put("bank", "header", "h", json.dumps(eight))
 
 
+def prompt_header(method, tensors_of, **changed):
+    metadata = {"format": "clipcu-prompt-1", "method": method, "position": "end",
+                "class_specific": "false", "embed_dim": "16", "epoch": "3",
+                "fingerprint": "0123456789abcdef", "labels": "[\"cat\",\"dog \\u00e9\"]",
+                "init": "a photo"}
+    at, header = 0, {"__metadata__": metadata | changed}
+    for name, shape in tensors_of.items():
+        count = 4
+        for side in shape:
+            count *= side
+        header[name] = entry("F32", shape, at, at + count)
+        at += count
+    return header, at
+
+
+def prompt():
+    coop = {"ctx": [2, 3]}
+    conditional = coop | {"meta_net.linear1.weight": [1, 16], "meta_net.linear1.bias": [1],
+                          "meta_net.linear2.weight": [3, 1], "meta_net.linear2.bias": [3]}
+    going_on = conditional | {f"momentum.{name}": shape for name, shape in conditional.items()}
+    for name, kind in (("coop", coop), ("cocoop", conditional)):
+        header, size = prompt_header(name, kind)
+        put("prompt", f"{name}_whole", "f", tensors(header, bytes(size)))
+        put("prompt", f"{name}_header", "h", json.dumps(header))
+    header, size = prompt_header("cocoop", going_on, note="shots 4\n{}\n")
+    put("prompt", "checkpoint", "f", tensors(header, bytes(size)))
+    header, size = prompt_header("coop", {"ctx": [2, 2, 3]}, class_specific="true",
+                                 position="middle")
+    put("prompt", "class_specific", "h", json.dumps(header))
+
+
 def safetensors():
     two = {"__metadata__": {"format": "pt"}, "a": entry("F32", [2, 2], 0, 16),
            "b.c": entry("BF16", [3], 16, 22), "d": entry("F16", [1, 1, 1, 1], 24, 26)}
@@ -160,5 +191,5 @@ def image():
         b"\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00")
 
 
-for make in (bank, safetensors, config, tokenizer, vocab, npy, lines, image):
+for make in (bank, prompt, safetensors, config, tokenizer, vocab, npy, lines, image):
     make()
