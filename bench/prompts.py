@@ -88,8 +88,10 @@ class Runs:
     def evaluate(self, halves, *arguments):
         found = json.loads(self.call("eval", self.data / "test", "--format", "json",
                                      *(["--base-new"] if halves else []), *arguments))
-        keys = ("base", "new", "harmonic_mean") if halves else ("top1",)
-        return {key: found[key] for key in keys}
+        if not halves:
+            return {"top1": found["top1"]}
+        return {"base": found["base"]["top1"], "new": found["new"]["top1"],
+                "harmonic_mean": found["harmonic_mean"]}
 
     def row(self, key, run):
         for line in self.done:
