@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "prompt/class_rows.h"
 #include "prompt/learner.h"
+#include "prompt/nearest.h"
 #include "prompt/views.h"
 
 static clipcu_status fail_null(const char *function, clipcu_error *error) {
@@ -23,6 +24,52 @@ clipcu_status clipcu_prompt_load(const char *path, clipcu_prompt **out, clipcu_e
     if (path == NULL || out == NULL) { return fail_null("clipcu_prompt_load", error); }
     *out = NULL;
     return ccu_prompt_read(path, out, NULL, NULL, error);
+}
+
+/* ---- Nearest tokens ------------------------------------------------------------------------- */
+
+static clipcu_status check_near(const clipcu_engine *engine, const clipcu_prompt *p, int32_t top,
+                                clipcu_error *error) {
+    if (top < 1 || top > 100 || top > engine->config.vocab_size) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                        "clipcu_prompt_nearest: top %d, expected 1 .. 100", top);
+    }
+    if (p->class_specific) {
+        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                        "a class-specific prompt has %d vectors for each of %d classes: their "
+                        "nearest tokens are not looked for",
+                        p->M, p->K);
+    }
+    return ccu_prompt_check_model(p, engine->fingerprint, engine->text.trunk.C,
+                                  engine->config.embed_dim, engine->model_dir, error);
+}
+
+clipcu_status clipcu_prompt_nearest(clipcu_engine *engine, const clipcu_prompt *prompt,
+                                    int32_t top, clipcu_near_token *near, clipcu_error *error) {
+    ccu_text_encoder encoder;
+    ccu_checkpoint   checkpoint = {0};
+    ccu_error_clear(error);
+    if (engine == NULL || prompt == NULL || near == NULL) {
+        return fail_null("clipcu_prompt_nearest", error);
+    }
+    clipcu_status status = ccu_engine_encoder(engine, &encoder, error);
+    if (status == CLIPCU_OK) { status = check_near(engine, prompt, top, error); }
+    if (status == CLIPCU_OK) {
+        status = ccu_checkpoint_open(engine->model_dir, NULL, NULL, &checkpoint, error);
+    }
+    if (status == CLIPCU_OK) {
+        status = ccu_prompt_near(prompt, &checkpoint.text.tokens, top, near, error);
+    }
+    ccu_checkpoint_close(&checkpoint);
+    for (int32_t i = 0; i < prompt->M * top && status == CLIPCU_OK; i++) {
+        bool ends = false;
+        if (!ccu_tokenizer_text(engine->tokenizer, near[i].id, near[i].text, sizeof near[i].text,
+                                &ends)) {
+            near[i].text[0] = '\0';
+        }
+        near[i].ends_word = ends;
+    }
+    return status;
 }
 
 /* ---- Class banks ---------------------------------------------------------------------------- */

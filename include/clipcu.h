@@ -356,6 +356,26 @@ CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_prompt_load(const char *path,
 CLIPCU_API void               clipcu_prompt_close(clipcu_prompt *prompt);
 CLIPCU_API clipcu_prompt_info clipcu_prompt_get_info(const clipcu_prompt *prompt);
 
+/* A token of the vocabulary that stands near a context vector. */
+typedef struct clipcu_near_token {
+    int32_t id;
+    int32_t ends_word; /* 0: a part within a word */
+    float   distance;  /* Euclidean, between the vector and the token's embedding */
+    char    text[48];  /* bytes as they are, cut to fit; empty for a special token */
+} clipcu_near_token;
+
+/* The nearest tokens of each context vector, nearest first, ties by lowest id: CoOp's way to look
+ * at a prompt. Words need not mean anything: vectors are not bound to the places of words.
+ *
+ *   top   1 .. 100.
+ *   near  (M, top).
+ *
+ * UNSUPPORTED for a class-specific prompt; ARGUMENT if it belongs to another model. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_prompt_nearest(clipcu_engine *engine,
+                                                              const clipcu_prompt *prompt,
+                                                              int32_t top, clipcu_near_token *near,
+                                                              clipcu_error *error);
+
 /* A class bank of these class names in a learned prompt; NULL with 0: the names it was learned
  * with. Underscores in names are blanks.
  *

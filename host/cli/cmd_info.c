@@ -1,7 +1,8 @@
-/* clipcu info: what a model or a bank is, and what it takes. */
+/* clipcu info: what a model, a bank or a learned prompt is, and what it takes. */
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "cli/runner.h"
@@ -9,6 +10,7 @@
 #include "stream/escape.h"
 
 #define LABELS_SHOWN 5
+#define NEAR 5 /* words shown of each vector */
 #define MIB (1024.0 * 1024.0)
 
 /* One object of JSON, or lines "title   value". */
@@ -108,6 +110,35 @@ static void add_model(page *p, const clipcu_info *info) {
     add_text(p, "version", "clipcu", clipcu_version());
 }
 
+/* One of a bank's or a prompt's class names. */
+typedef const char *(*label_fn)(const void *of, int32_t index);
+
+static const char *label_of_bank(const void *bank, int32_t index) {
+    return clipcu_bank_label(bank, index);
+}
+
+static const char *label_of_prompt(const void *info, int32_t index) {
+    return ((const clipcu_prompt_info *)info)->labels[index];
+}
+
+static void add_labels(page *p, label_fn label, const void *of, int32_t count) {
+    if (p->json) {
+        add_key(p, "labels", "");
+        for (int32_t i = 0; i < count; i++) {
+            ccu_buffer_text(&p->buffer, i == 0 ? "[" : ",");
+            ccu_escape_json(&p->buffer, label(of, i));
+        }
+        ccu_buffer_text(&p->buffer, "]");
+        return;
+    }
+    for (int32_t i = 0; i < count && i < LABELS_SHOWN; i++) {
+        add_text(p, "", i == 0 ? "labels" : "", label(of, i));
+    }
+    if (count > LABELS_SHOWN) {
+        ccu_buffer_format(&p->buffer, "%-13s... and %d more\n", "", count - LABELS_SHOWN);
+    }
+}
+
 static void add_bank(page *p, const char *path, const clipcu_bank *bank) {
     char          text[64];
     const int32_t count = clipcu_bank_count(bank);
@@ -118,22 +149,108 @@ static void add_bank(page *p, const char *path, const clipcu_bank *bank) {
     add_number(p, "embed_dim", "embedding", clipcu_bank_embed_dim(bank), text);
     add_scale(p, clipcu_bank_logit_scale(bank));
     add_fingerprint(p, clipcu_bank_fingerprint(bank));
+    add_labels(p, label_of_bank, bank, count);
+}
+
+/* ---- Prompts -------------------------------------------------------------------------------- */
+
+static void add_prompt(page *p, const char *path, const clipcu_prompt_info *info) {
+    static const char *const positions[] = { "end", "middle", "front" };
+    char                     text[128];
+    add_text(p, "prompt", "prompt", path);
+    add_text(p, "method", "method",
+             info->method == CLIPCU_METHOD_COCOOP ? "cocoop" : "coop");
+    add_text(p, "position", "position", positions[info->position]);
+    (void)snprintf(text, sizeof text, "%d vectors of %d%s", info->context_count, info->width,
+                   info->class_specific != 0 ? " for each class" : ""); /* fits */
+    add_number(p, "context_count", "context", info->context_count, text);
+    add_number(p, "width", "", info->width, NULL);
+    add_number(p, "class_specific", "", info->class_specific, NULL);
+    (void)snprintf(text, sizeof text, "%d", info->epoch); /* fits */
+    add_number(p, "epoch", "epoch", info->epoch, text);
+    add_fingerprint(p, info->fingerprint);
+    (void)snprintf(text, sizeof text, "%d", info->classes); /* fits */
+    add_number(p, "classes", "classes", info->classes, text);
+    add_labels(p, label_of_prompt, info, info->classes);
+}
+
+/* "word 0.41", or "part- 0.41" for a part within a word. */
+static void add_near_token(page *p, const clipcu_near_token *near, bool first) {
     if (p->json) {
-        add_key(p, "labels", "");
-        for (int32_t i = 0; i < count; i++) {
-            ccu_buffer_text(&p->buffer, i == 0 ? "[" : ",");
-            ccu_escape_json(&p->buffer, clipcu_bank_label(bank, i));
-        }
-        ccu_buffer_text(&p->buffer, "]");
+        ccu_buffer_format(&p->buffer, "%s{\"id\":%d,\"text\":", first ? "[" : ",", near->id);
+        ccu_escape_json(&p->buffer, near->text);
+        ccu_buffer_format(&p->buffer, ",\"ends_word\":%s,\"distance\":",
+                          near->ends_word != 0 ? "true" : "false");
+        ccu_escape_json_number(&p->buffer, near->distance, 6);
+        ccu_buffer_text(&p->buffer, "}");
         return;
     }
-    for (int32_t i = 0; i < count && i < LABELS_SHOWN; i++) {
-        add_text(p, "", i == 0 ? "labels" : "", clipcu_bank_label(bank, i));
-    }
-    if (count > LABELS_SHOWN) {
-        ccu_buffer_format(&p->buffer, "%-13s... and %d more\n", "", count - LABELS_SHOWN);
-    }
+    ccu_buffer_text(&p->buffer, first ? "" : ", ");
+    ccu_escape_plain(&p->buffer, near->text[0] == '\0' ? "(special)" : near->text);
+    ccu_buffer_format(&p->buffer, "%s ", near->ends_word != 0 || near->text[0] == '\0' ? "" : "-");
+    ccu_escape_json_number(&p->buffer, near->distance, 3);
 }
+
+static void add_near(page *p, const clipcu_near_token *near, int32_t count) {
+    char title[32];
+    if (p->json) { add_key(p, "nearest", ""); }
+    for (int32_t m = 0; m < count; m++) {
+        (void)snprintf(title, sizeof title, "vector %d", m + 1); /* fits */
+        if (p->json) {
+            ccu_buffer_text(&p->buffer, m == 0 ? "[" : ",");
+        } else {
+            ccu_buffer_format(&p->buffer, "%-13s", title);
+        }
+        for (int32_t i = 0; i < NEAR; i++) {
+            add_near_token(p, &near[(size_t)m * NEAR + (size_t)i], i == 0);
+        }
+        ccu_buffer_text(&p->buffer, p->json ? "]" : "\n");
+    }
+    if (p->json) { ccu_buffer_text(&p->buffer, "]"); }
+}
+
+/* Words nearest to the vectors of a prompt that all classes share. */
+static int describe_near(const ccu_arguments *arguments, const clipcu_prompt *prompt, page *p) {
+    const clipcu_prompt_info info   = clipcu_prompt_get_info(prompt);
+    clipcu_engine           *engine = NULL;
+    clipcu_error             error;
+    clipcu_near_token       *near   = NULL;
+    int                      status = ccu_session_open(arguments, &engine);
+    if (status != CCU_EXIT_OK || info.class_specific != 0) {
+        clipcu_close(engine);
+        return status;
+    }
+    near = ccu_alloc_zeroed((size_t)info.context_count * NEAR, sizeof *near);
+    if (near == NULL) {
+        ccu_report("no memory for words near %d vectors", info.context_count);
+        status = CCU_EXIT_FATAL;
+    } else if (clipcu_prompt_nearest(engine, prompt, NEAR, near, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        status = CCU_EXIT_USAGE;
+    } else {
+        add_near(p, near, info.context_count);
+    }
+    ccu_free(near);
+    clipcu_close(engine);
+    return status;
+}
+
+static int describe_prompt(const ccu_arguments *arguments, page *p) {
+    clipcu_prompt *prompt = NULL;
+    clipcu_error   error;
+    int            status = CCU_EXIT_OK;
+    if (clipcu_prompt_load(arguments->prompt, &prompt, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        return CCU_EXIT_USAGE;
+    }
+    const clipcu_prompt_info info = clipcu_prompt_get_info(prompt);
+    add_prompt(p, arguments->prompt, &info);
+    if (arguments->model != NULL) { status = describe_near(arguments, prompt, p); }
+    clipcu_prompt_close(prompt);
+    return status;
+}
+
+/* ---- The page ------------------------------------------------------------------------------- */
 
 static int write_page(page *p) {
     ccu_output    output = { .fd = -1 };
@@ -191,9 +308,14 @@ int ccu_cmd_info(const ccu_arguments *arguments) {
                    arguments->inputs[0]);
         return CCU_EXIT_USAGE;
     }
+    if (arguments->bank != NULL && arguments->prompt != NULL) {
+        ccu_report("expected one of --bank and --prompt, found both");
+        return CCU_EXIT_USAGE;
+    }
     if (p.json) { ccu_buffer_text(&p.buffer, "{"); }
-    int status = arguments->bank != NULL ? describe_bank(arguments, &p)
-                                         : describe_model(arguments, &p);
+    int status = arguments->bank != NULL     ? describe_bank(arguments, &p)
+                 : arguments->prompt != NULL ? describe_prompt(arguments, &p)
+                                             : describe_model(arguments, &p);
     if (p.json) { ccu_buffer_text(&p.buffer, "}\n"); }
     if (status == CCU_EXIT_OK) { status = write_page(&p); }
     ccu_buffer_free(&p.buffer);

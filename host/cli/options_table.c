@@ -51,10 +51,11 @@ const ccu_command ccu_commands[] = {
       "A bank belongs to the model it was made with.\n",
       "  clipcu bank --labels birds.txt --templates openai80 -o birds.safetensors\n"
       "  clipcu classify photos/ --bank birds.safetensors\n" },
-    { "info", CCU_INFO, "show a model, the device and the memory they take, or a bank",
+    { "info", CCU_INFO, "show a model and what it takes, or a bank, or a learned prompt",
       "clipcu info [OPTIONS]\n", "",
       "  clipcu info --model ~/models/clip-vit-base-patch32\n"
-      "  clipcu info --bank birds.safetensors\n" },
+      "  clipcu info --bank birds.safetensors\n"
+      "  clipcu info --prompt pets.safetensors --model clip-b32\n" },
     { "search", CCU_SEARCH, "find the pictures or texts nearest to a text or a picture",
       "clipcu search VECTORS (--query TEXT | --queries FILE | --image PICTURE)\n"
       "                     [OPTIONS]\n",
@@ -106,6 +107,9 @@ const ccu_option ccu_option_table[] = {
       CLASSES, "class names already encoded, made by clipcu bank" },
     { "bank", 0, CCU_OPTION_TEXT, "FILE", AT(bank), 0, 0, NULL, NULL, CCU_INFO, "What to show",
       "this bank instead of a model; with --model also whether the two belong together" },
+    { "prompt", 0, CCU_OPTION_TEXT, "FILE", AT(prompt), 0, 0, NULL, NULL, CCU_INFO, "What to show",
+      "this learned prompt instead of a model; with --model also the words nearest to its "
+      "vectors" },
     { "templates", 0, CCU_OPTION_TEXT, "FILE", AT(templates), 0, 0, template_sets, "single",
       CCU_CLASSIFY | CCU_BANK | CCU_EVAL, CLASSES,
       "sentences that names are put into, one per line with {} for the name; or built in: "

@@ -128,6 +128,46 @@ clipcu_status ccu_bpe_set_bytes(ccu_bpe *bpe, const ccu_names *names, clipcu_err
     return CLIPCU_OK;
 }
 
+/* ---- Decoding ------------------------------------------------------------------------------- */
+
+static int32_t byte_of(const int32_t tokens[256], int32_t id) {
+    for (int32_t byte = 0; byte < 256; byte++) {
+        if (tokens[byte] == id) { return byte; }
+    }
+    return -1;
+}
+
+static const ccu_bpe_pair *pair_of(const ccu_bpe *bpe, int32_t id) {
+    for (uint32_t i = 0; i < bpe->slots_count; i++) {
+        if (bpe->slots[i].left >= 0 && bpe->slots[i].merged == id) { return &bpe->slots[i]; }
+    }
+    return NULL;
+}
+
+bool ccu_bpe_text(const ccu_bpe *bpe, int32_t id, char *out, size_t out_bytes, bool *ends_word) {
+    int32_t parts[STACK_SYMBOLS] = { id }, count = 1; /* to be taken apart, the next one last */
+    size_t  at                   = 0;
+    assert(out_bytes > 0);
+    *ends_word = false;
+    while (count > 0) {
+        const int32_t part  = parts[--count];
+        const int32_t last  = byte_of(bpe->last, part);
+        const int32_t byte  = last >= 0 ? last : byte_of(bpe->inner, part);
+        const ccu_bpe_pair *pair = byte >= 0 ? NULL : pair_of(bpe, part);
+        if (byte >= 0) {
+            *ends_word = last >= 0;
+            if (at + 1 < out_bytes) { out[at++] = (char)byte; }
+        } else if (pair != NULL && count + 2 <= STACK_SYMBOLS) {
+            parts[count++] = pair->right;
+            parts[count++] = pair->left;
+        } else {
+            return false;
+        }
+    }
+    out[at] = '\0';
+    return true;
+}
+
 /* ---- Encoding ------------------------------------------------------------------------------- */
 
 /* A symbol of the word, in a list so that a merge costs the same at any length. */

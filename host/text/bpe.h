@@ -48,6 +48,11 @@ clipcu_status ccu_bpe_set_bytes(ccu_bpe *bpe, const ccu_names *names, clipcu_err
  * U+0100 on. UTF-8 into out[4]; returns the length. */
 size_t ccu_bpe_byte_text(int32_t byte, char *out);
 
+/* Bytes that a token stands for, without the end of a word, which *ends_word tells of, into
+ * out[out_bytes], NUL-terminated and cut to fit. False for an id that is no token of bytes and
+ * merges. Looks through all merges for each of its parts: for a few tokens, not for texts. */
+bool ccu_bpe_text(const ccu_bpe *bpe, int32_t id, char *out, size_t out_bytes, bool *ends_word);
+
 /* Ids on their way to the caller: count goes on where items are full. */
 typedef struct ccu_ids {
     int32_t *items; /* (max) */

@@ -92,6 +92,11 @@ int32_t ccu_tokenizer_eot(const ccu_tokenizer *tokenizer) {
     return tokenizer->vocab.eot;
 }
 
+bool ccu_tokenizer_text(const ccu_tokenizer *tokenizer, int32_t id, char *out, size_t out_bytes,
+                        bool *ends_word) {
+    return ccu_bpe_text(&tokenizer->vocab.bpe, id, out, out_bytes, ends_word);
+}
+
 /* ---- Tokenizing ----------------------------------------------------------------------------- */
 
 /* One call's way through the text. */

@@ -21,6 +21,10 @@ int32_t ccu_tokenizer_vocab_size(const ccu_tokenizer *tokenizer);
 int32_t ccu_tokenizer_sot(const ccu_tokenizer *tokenizer);
 int32_t ccu_tokenizer_eot(const ccu_tokenizer *tokenizer);
 
+/* As ccu_bpe_text. */
+bool ccu_tokenizer_text(const ccu_tokenizer *tokenizer, int32_t id, char *out, size_t out_bytes,
+                        bool *ends_word);
+
 /* ids of text between start and end token, at most ids_max. Longer texts: with truncate the first
  * ids_max - 1 are kept and the end token put last (OpenAI's rule), without it LIMIT.
  * Invalid UTF-8 is FORMAT with the byte offset. Any number of threads at once. */

@@ -74,7 +74,9 @@ fi
 
 # As somebody else, for whom limits and permissions hold.
 as=''
-if test "$(id -u)" -ne 0; then
+if test -n "${GCOV_ERROR_FILE:-}"; then
+    skip "as somebody else" "this build counts lines into files that only its owner may write"
+elif test "$(id -u)" -ne 0; then
     as=env
 elif setpriv --reuid 65534 --clear-groups test -x "$CLIPCU" 2>/dev/null &&
      setpriv --reuid 65534 --clear-groups test -r "$model/config.json" 2>/dev/null; then

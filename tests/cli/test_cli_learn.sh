@@ -73,6 +73,28 @@ learn coop data --shots 2 --epochs 2 --ctx 2 --class-specific --position middle 
 exits 0 "class-specific, middle, fixed views"
 cp p.safetensors specific.safetensors
 
+# ---- Looking at it -------------------------------------------------------------------------------
+run info --prompt whole.safetensors
+exits 0 "info --prompt"
+prints "context      4 vectors of" "info --prompt"
+prints "red fox" "info --prompt shows classes"
+learn coop data --shots 1 --epochs 1 --init "a photo of a"
+run info --prompt p.safetensors --model "$model"
+exits 0 "info --prompt --model"
+for near in 'vector 1 *a ' 'vector 2 *photo ' 'vector 3 *of ' 'vector 4 *a '; do
+    grep -q "$near" out
+    report $? "after next to no learning the nearest word is that it began as: $near"
+done
+run info --prompt p.safetensors --model "$model" --format json
+is_jsonl out && grep -q '"nearest":\[\[{"id":[0-9]*,"text":"a","ends_word":true,"distance":' out
+report $? "info --prompt --format json"
+run info --prompt specific.safetensors --model "$model"
+exits 0 "info of a class-specific prompt"
+run info --prompt whole.safetensors --bank b.safetensors
+exits 1 "info of two things"
+run info --prompt whole.safetensors --model "$other_model"
+exits 1 "info --prompt, another model"
+
 # ---- Going on ------------------------------------------------------------------------------------
 arguments=(coop data --shots 4 --epochs 40 --ctx 4 --batch 5 --model "$model" -o q.safetensors)
 "$CLIPCU" learn "${arguments[@]}" -q --log q.jsonl
