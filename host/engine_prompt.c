@@ -318,16 +318,20 @@ static clipcu_status check_options(const clipcu_engine *engine, const clipcu_lea
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s: this checkpoint has no image tower",
                         engine->model_dir);
     }
+    const int32_t room = engine->config.context_length - 4; /* start, a token, full stop, end */
+    if (o->init == NULL && (o->context_count < 1 || o->context_count > room)) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                        "%d context vectors: expected 1 .. %d, the context has room for %d tokens",
+                        o->context_count, room, engine->config.context_length);
+    }
     if ((unsigned)o->method > CLIPCU_METHOD_COCOOP ||
         (unsigned)o->position > CLIPCU_POSITION_FRONT || o->batch_max < 1 ||
-        o->batch_max > 4096 || o->context_count < 1 ||
-        o->context_count > engine->config.context_length || !(o->momentum >= 0.0f) ||
-        !(o->weight_decay >= 0.0f)) {
+        o->batch_max > 4096 || !(o->momentum >= 0.0f) || !(o->weight_decay >= 0.0f)) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
-                        "learn options: method %d, position %d, %d context vectors, batch_max %d, "
-                        "momentum %g, weight_decay %g: one is out of range",
-                        (int)o->method, (int)o->position, o->context_count, o->batch_max,
-                        (double)o->momentum, (double)o->weight_decay);
+                        "learn options: method %d, position %d, batch_max %d, momentum %g, "
+                        "weight_decay %g: one is out of range",
+                        (int)o->method, (int)o->position, o->batch_max, (double)o->momentum,
+                        (double)o->weight_decay);
     }
     return CLIPCU_OK;
 }

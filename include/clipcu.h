@@ -426,7 +426,9 @@ CLIPCU_API void clipcu_learner_close(clipcu_learner *learner);
  *   embeddings   (count, E) f32 unit rows
  *   class_index  (count) 0 .. K-1
  *   loss         the batch's mean, before the step
- *   correct      how many were labelled rightly, before the step */
+ *   correct      how many were labelled rightly, before the step
+ *
+ * ARGUMENT also where the rate is so high that vectors are not finite any more. */
 CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_learner_step(clipcu_learner *learner,
                                                             const float *embeddings,
                                                             const int32_t *class_index,

@@ -55,6 +55,14 @@ static int usage(const char *text) {
     return CCU_EXIT_USAGE;
 }
 
+/* Whether a file can be written there: to be known before hours of learning. */
+static clipcu_status check_file(const char *path, clipcu_error *error) {
+    ccu_writer          writer;
+    const clipcu_status status = ccu_writer_open(path, &writer, error);
+    if (status == CLIPCU_OK) { ccu_writer_abandon(&writer); }
+    return status;
+}
+
 static int check_arguments(const ccu_arguments *arguments, lesson *l) {
     char        *end    = NULL;
     clipcu_error error  = { .code = CLIPCU_OK };
@@ -81,8 +89,9 @@ static int check_arguments(const ccu_arguments *arguments, lesson *l) {
         (int)sizeof l->checkpoint) {
         return usage("the path of -o is too long");
     }
-    if (ccu_output_check(arguments->output, &error) != CLIPCU_OK ||
-        ccu_output_check(l->checkpoint, &error) != CLIPCU_OK) {
+    if (check_file(arguments->output, &error) != CLIPCU_OK ||
+        check_file(l->checkpoint, &error) != CLIPCU_OK ||
+        (arguments->log != NULL && ccu_output_check(arguments->log, &error) != CLIPCU_OK)) {
         ccu_report("%s", error.text);
         return CCU_EXIT_FATAL;
     }

@@ -105,15 +105,22 @@ float clipcu_learning_rate(int32_t epoch, int32_t epochs, float rate) {
     return (float)(0.5 * (double)rate * (1.0 + cos(turn)));
 }
 
-/* PyTorch's SGD, dampening 0, not Nesterov's. */
-static void descend(clipcu_learner *l, float rate) {
+/* PyTorch's SGD, dampening 0, not Nesterov's. ARGUMENT if it leads out of the numbers. */
+static clipcu_status descend(clipcu_learner *l, float rate, clipcu_error *error) {
     float *w = l->prompt->values, *m = l->momentum;
+    bool   finite = true;
     for (size_t i = 0; i < l->prompt->count; i++) {
         const float d = l->gradient[i] + l->options.weight_decay * w[i];
         m[i]          = l->steps == 0 ? d : l->options.momentum * m[i] + d;
         w[i] -= rate * m[i];
+        finite = finite && isfinite(w[i]);
     }
     l->steps++;
+    if (finite) { return CLIPCU_OK; }
+    return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                    "learning has left the numbers at rate %g: what is learned is not finite any "
+                    "more",
+                    (double)rate);
 }
 
 static clipcu_status find_gradient(clipcu_learner *l, const float *x, const int32_t *label,
@@ -164,10 +171,9 @@ clipcu_status clipcu_learner_step(clipcu_learner *l, const float *embeddings,
         sum += (double)l->loss[b];
         right += l->best[b] == class_index[b] ? 1 : 0;
     }
-    descend(l, rate);
     *loss    = sum / (double)count;
     *correct = right;
-    return CLIPCU_OK;
+    return descend(l, rate, error);
 }
 
 const clipcu_prompt *clipcu_learner_prompt(clipcu_learner *l, int32_t epoch) {

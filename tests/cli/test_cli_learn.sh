@@ -148,7 +148,12 @@ refused 1 "5 in 9 tokens" "words of several tokens" learn coop data --init "a ph
 refused 1 "expected one of --init" "init for each class" \
     learn coop data --init a --class-specific -o x
 refused 1 "shared by all classes" "cocoop for each class" learn cocoop data --class-specific -o x
-refused 1 "context" "prompts beyond the context" learn coop data --ctx 76 -o x
+refused 1 "expected 1 .. 73" "vectors beyond the context" learn coop data --ctx 74 -o x
+refused 1 "the context has room for 77" "prompts beyond the context" \
+    learn coop data --ctx 73 -o x
+refused 1 "left the numbers at rate" "a rate too high" \
+    learn coop data --rate 1e30 --epochs 3 --shots 2 --ctx 2 -q -o x
+refused 3 "found a device" "a device for a file" learn coop data -o /dev/full
 refused 3 "/no/where" "no such folder" learn coop data -o /no/where/x
 mkdir -p poor/full poor/none
 cp data/dog/*.ppm poor/full
