@@ -19,7 +19,7 @@
 /* Classes that are compared with each other, and what a batch gave. */
 typedef struct half {
     clipcu_bank  *bank;
-    clipcu_match *matches; /* (batch_max, top); class_index counts from `first` on */
+    clipcu_match *matches; /* (batch_max, top) by row; class_index counts all classes */
     int32_t       first, count, top;
 } half;
 
@@ -29,6 +29,9 @@ typedef struct evaluation {
     half           halves[2]; /* base and new classes, or all classes and none */
     int32_t        halves_count;
     ccu_accuracy   accuracy;
+    float         *own;       /* (batch_max, E) embeddings of a half's pictures */
+    int32_t       *own_rows;  /* (batch_max) their rows in the batch */
+    clipcu_match  *own_top;   /* (batch_max, CCU_ACCURACY_TOP) what they match */
     int64_t        failed;
     ccu_output     output;
     ccu_page      *page; /* NULL: not wanted */
@@ -188,10 +191,18 @@ static clipcu_status open_page(const ccu_arguments *arguments, evaluation *e, cl
 
 static clipcu_status open_results(const ccu_arguments *arguments, evaluation *e,
                                   clipcu_error *error) {
-    const size_t  batch_max = (size_t)clipcu_engine_info(e->engine).batch_max;
-    clipcu_status status    = ccu_output_open(arguments->output, &e->output, error);
+    const clipcu_info info      = clipcu_engine_info(e->engine);
+    const size_t      batch_max = (size_t)info.batch_max, E = (size_t)info.embed_dim;
+    clipcu_status     status    = ccu_output_open(arguments->output, &e->output, error);
     if (status == CLIPCU_OK) { status = open_page(arguments, e, error); }
     if (status == CLIPCU_OK) { status = ccu_accuracy_open(e->classes.K, &e->accuracy, error); }
+    e->own      = ccu_alloc_zeroed(batch_max * E, sizeof *e->own);
+    e->own_rows = ccu_alloc_zeroed(batch_max, sizeof *e->own_rows);
+    e->own_top  = ccu_alloc_zeroed(batch_max * CCU_ACCURACY_TOP, sizeof *e->own_top);
+    if (status == CLIPCU_OK && (e->own == NULL || e->own_rows == NULL || e->own_top == NULL)) {
+        status = ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a batch of %zu pictures",
+                          batch_max);
+    }
     for (int32_t i = 0; i < e->halves_count && status == CLIPCU_OK; i++) {
         half *h    = &e->halves[i];
         h->top     = h->count < CCU_ACCURACY_TOP ? h->count : CCU_ACCURACY_TOP;
@@ -204,15 +215,30 @@ static clipcu_status open_results(const ccu_arguments *arguments, evaluation *e,
     return status;
 }
 
-/* Compares every embedding with the classes of a half, also those of the other half's pictures:
- * there is little to save. */
-static clipcu_status rank(evaluation *e, half *h, const float *embeddings, int32_t count,
+/* The half that a picture's class belongs to. */
+static half *half_of(evaluation *e, const ccu_batch_item *item) {
+    return &e->halves[item->class_index >= e->halves[0].count ? 1 : 0];
+}
+
+/* Compares the pictures of a half with its classes: those of learned prompts may take a text tower
+ * for each picture. */
+static clipcu_status rank(evaluation *e, half *h, const ccu_batch *batch, const float *embeddings,
                           clipcu_error *error) {
-    const clipcu_status status =
-        clipcu_rank(e->engine, h->bank, embeddings, count, h->top, h->matches, error);
-    const size_t total = (size_t)count * (size_t)h->top;
-    for (size_t i = 0; i < total && status == CLIPCU_OK; i++) {
-        h->matches[i].class_index += h->first;
+    const size_t E = (size_t)clipcu_bank_embed_dim(h->bank), top = (size_t)h->top;
+    int32_t      count = 0;
+    for (int32_t i = 0; i < batch->count; i++) {
+        const ccu_batch_item *item = &batch->items[i];
+        if (item->row < 0 || half_of(e, item) != h) { continue; }
+        memcpy(e->own + (size_t)count * E, embeddings + (size_t)item->row * E, E * sizeof *e->own);
+        e->own_rows[count++] = item->row;
+    }
+    if (count == 0) { return CLIPCU_OK; }
+    const clipcu_status status = clipcu_rank(e->engine, h->bank, e->own, count, h->top, e->own_top,
+                                             error);
+    for (size_t i = 0; i < (size_t)count && status == CLIPCU_OK; i++) {
+        clipcu_match *to = h->matches + (size_t)e->own_rows[i] * top;
+        memcpy(to, e->own_top + i * top, top * sizeof *to);
+        for (size_t k = 0; k < top; k++) { to[k].class_index += h->first; }
     }
     return status;
 }
@@ -240,7 +266,7 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
     evaluation   *e      = context;
     clipcu_status status = CLIPCU_OK;
     for (int32_t i = 0; i < e->halves_count && batch->loaded > 0 && status == CLIPCU_OK; i++) {
-        status = rank(e, &e->halves[i], embeddings, batch->loaded, error);
+        status = rank(e, &e->halves[i], batch, embeddings, error);
     }
     for (int32_t i = 0; i < batch->count && status == CLIPCU_OK; i++) {
         const ccu_batch_item *item = &batch->items[i];
@@ -249,7 +275,7 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
             status = add_card(e, batch, item, NULL, 0, error);
             continue;
         }
-        const half         *h = &e->halves[item->class_index >= e->halves[0].count ? 1 : 0];
+        const half         *h       = half_of(e, item);
         const clipcu_match *matches = h->matches + (size_t)item->row * (size_t)h->top;
         ccu_accuracy_add(&e->accuracy, item->class_index, matches, h->top);
         status = add_card(e, batch, item, matches, h->top, error);
@@ -348,6 +374,9 @@ int ccu_cmd_eval(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
         ccu_free(e.halves[i].matches);
         clipcu_bank_close(e.halves[i].bank);
     }
+    ccu_free(e.own);
+    ccu_free(e.own_rows);
+    ccu_free(e.own_top);
     ccu_accuracy_close(&e.accuracy);
     ccu_classes_free(&e.classes);
     clipcu_close(e.engine);
