@@ -174,6 +174,7 @@ static clipcu_status open_data(lesson *l, clipcu_error *error) {
     const ccu_arguments       *a       = l->arguments;
     const ccu_few_shot_options options = { .inputs       = a->inputs + 1, /* behind the method */
                                            .inputs_count = a->inputs_count - 1,
+                                           .root         = a->root,
                                            .labels       = a->labels,
                                            .classes      = a->classes,
                                            .base         = a->base_new != 0,

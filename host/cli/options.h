@@ -77,6 +77,7 @@ typedef struct ccu_arguments {
     const char        *query, *queries, *image, *names; /* search */
     int64_t            html_max;
     int32_t            base_new;                      /* eval, learn */
+    const char        *root;                          /* eval, learn */
     const char        *prompt;                        /* classify, bank, eval */
     const char        *init, *log;                    /* learn */
     int64_t            shots, seed, context_count, epochs, fixed_views, memory;

@@ -71,21 +71,23 @@ const ccu_command ccu_commands[] = {
     { "eval", CCU_EVAL, "measure how often the best match is right",
       "clipcu eval [OPTIONS] DATA...\n",
       "DATA is a folder with a folder for each class, or a list: PATH<TAB>LABEL lines,\n"
-      "in a .csv PATH,LABEL; - for such lines on standard input. A folder or label is\n"
-      "the class of that name, underscores being spaces. Without --classes, --labels or\n"
-      "--bank the classes are those of the data, ordered by name. A picture that cannot\n"
-      "be read is reported and not counted.\n",
+      "in a .csv PATH,LABEL; - for such lines on standard input; or a split file of\n"
+      "CoOp, NAME.json, of which eval takes the part \"test\" and learn \"train\". A folder\n"
+      "or label is the class of that name, underscores being spaces. Without --classes,\n"
+      "--labels or --bank the classes are those of the data, ordered by name, those of\n"
+      "a split file by label. A picture that cannot be read is reported and not\n"
+      "counted.\n",
       "  clipcu eval pets/\n"
       "  clipcu eval imagenet/val --labels wnid_names.txt --templates openai80\n"
       "  clipcu eval test.csv --labels birds.txt --base-new --format json -o birds.json\n"
       "  clipcu eval pets/ --html pets.html\n" },
     { "learn", CCU_LEARN, "learn a prompt from a few pictures of each class",
       "clipcu learn (coop | cocoop) [OPTIONS] -o FILE DATA...\n",
-      "DATA is what clipcu eval takes: a folder with a folder for each class, or a\n"
-      "list. coop learns context vectors in the place of \"a photo of a\", cocoop also a\n"
-      "network that moves them with each picture. Both towers stay as they are. After\n"
-      "every epoch FILE.checkpoint is written; --resume goes on from it, with the same\n"
-      "bits.\n",
+      "DATA is what clipcu eval takes: a folder with a folder for each class, a list, or\n"
+      "a split file, of which the part \"train\" is taken. coop learns context vectors in\n"
+      "the place of \"a photo of a\", cocoop also a network that moves them with each\n"
+      "picture. Both towers stay as they are. After every epoch FILE.checkpoint is\n"
+      "written; --resume goes on from it, with the same bits.\n",
       "  clipcu learn coop pets/ --shots 16 -o pets.safetensors\n"
       "  clipcu learn coop pets/ --shots 4 --init \"a photo of a\" -o pets.safetensors\n"
       "  clipcu learn cocoop pets/ --init \"a photo of a\" --base-new -o p.safetensors\n"
@@ -125,6 +127,8 @@ const ccu_option ccu_option_table[] = {
       CCU_CLASSIFY | CCU_BANK | CCU_EVAL, CLASSES,
       "put names into a prompt made by clipcu learn instead of templates; where no names are "
       "given, those that it was learned with" },
+    { "root", 0, CCU_OPTION_TEXT, "DIR", AT(root), 0, 0, NULL, NULL, CCU_EVAL | CCU_LEARN, CLASSES,
+      "folder that the paths in a split file .json start at, if not the file's own" },
 
     { "shots", 0, CCU_OPTION_NUMBER, "K", AT(shots), 1, 1000000, NULL, "16", CCU_LEARN, LEARNING,
       "pictures of each class, drawn as CoOp draws them" },

@@ -25,7 +25,9 @@ static ccu_source_options describe(const ccu_arguments *arguments, const ccu_cla
     return (ccu_source_options){ .inputs       = arguments->inputs,
                                  .inputs_count = arguments->inputs_count,
                                  .wake_fd      = -1,
-                                 .classes      = classes };
+                                 .classes      = classes,
+                                 .part         = "test",
+                                 .root         = arguments->root };
 }
 
 int ccu_runner_check(const ccu_arguments *arguments) {

@@ -206,7 +206,7 @@ static clipcu_status create(const ccu_st_file *file, const char *path, const hea
     const int32_t       rank  = h->class_specific != 0 ? 3 : 2;
     if (entry == NULL || entry->rank != rank ||
         (rank == 3 && entry->shape[0] != h->K) || entry->shape[rank - 2] > 65536 ||
-        entry->shape[rank - 1] > 65536 || h->E < 1) {
+        entry->shape[rank - 1] < 1 || entry->shape[rank - 1] > 65536 || h->E < 1) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT,
                         "%s: expected a tensor \"ctx\" of %s, found %s", path,
                         rank == 3 ? "(classes, vectors, width)" : "(vectors, width)",

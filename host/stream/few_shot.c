@@ -75,7 +75,9 @@ static clipcu_status list(const ccu_few_shot_options *o, const ccu_few_shot *dat
                                          .wake_fd      = -1,
                                          .warn         = o->warn,
                                          .warn_user    = o->warn_user,
-                                         .classes      = &data->classes };
+                                         .classes      = &data->classes,
+                                         .part         = "train",
+                                         .root         = o->root };
     ccu_source     *source = NULL;
     ccu_source_item item;
     clipcu_status   status = ccu_source_open(&options, &source, error);

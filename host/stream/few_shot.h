@@ -10,6 +10,7 @@
 typedef struct ccu_few_shot_options {
     const char *const *inputs; /* labelled data sets, see labelled.h */
     int32_t            inputs_count;
+    const char        *root;             /* see ccu_source_options */
     const char        *labels, *classes; /* a file of class names, or names parted by commas; both
                                             NULL: those that the data bring */
     bool               base;   /* the first half of the classes only, rounded up */

@@ -10,6 +10,7 @@
 #include "stream/buffer.h"
 #include "stream/folder.h"
 #include "stream/reader.h"
+#include "stream/split_file.h"
 
 /* ---- Lines of a list ------------------------------------------------------------------------ */
 
@@ -185,16 +186,26 @@ static clipcu_status visit_list(const char *path, const visitor *v, clipcu_error
     return status;
 }
 
+static clipcu_status visit_split(const char *path, const visitor *v, clipcu_error *error) {
+    ccu_classes   classes = { .K = 0 };
+    clipcu_status status  = ccu_split_file_classes(path, &classes, error);
+    for (int32_t i = 0; i < classes.K && status == CLIPCU_OK; i++) {
+        status = v->visit(v->context, classes.names[i], path, error);
+    }
+    ccu_classes_free(&classes);
+    return status;
+}
+
 static clipcu_status visit_input(const char *input, const visitor *v, clipcu_error *error) {
     struct stat info;
     if (stat(input, &info) == 0 && S_ISDIR(info.st_mode)) { return visit_folder(input, v, error); }
     if (ccu_folder_is_picture(input)) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
-                        "%s: expected a folder with a folder for each class, or a list of "
-                        "PATH<TAB>LABEL lines, found a picture",
+                        "%s: expected a folder with a folder for each class, a list of "
+                        "PATH<TAB>LABEL lines or a split file NAME.json, found a picture",
                         input);
     }
-    return visit_list(input, v, error);
+    return ccu_split_file_is(input) ? visit_split(input, v, error) : visit_list(input, v, error);
 }
 
 /* ---- The classes ---------------------------------------------------------------------------- */
@@ -218,6 +229,9 @@ clipcu_status ccu_labelled_classes(const char *const *inputs, int32_t count, ccu
     collection    c      = { .count = 0 };
     const visitor v      = { .visit = collect, .context = &c };
     clipcu_status status = CLIPCU_OK;
+    if (count == 1 && ccu_split_file_is(inputs[0])) {
+        return ccu_split_file_classes(inputs[0], out, error);
+    }
     for (int32_t i = 0; i < count && status == CLIPCU_OK; i++) {
         status = strcmp(inputs[i], "-") != 0
                      ? visit_input(inputs[i], &v, error)

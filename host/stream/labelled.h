@@ -3,6 +3,7 @@
  *   a folder   each folder in it is a class; every picture in and below that belongs to it
  *   a list     lines PATH<TAB>LABEL; paths from the current folder on
  *   NAME.csv   lines PATH,LABEL, quoted as in RFC 4180; a first line "path,label" is a heading
+ *   NAME.json  a part of a split file of CoOp, see split_file.h
  *
  * Here: what stands in a line or path, and the classes that there are. host/stream/source.c hands
  * the pictures out. */
@@ -37,9 +38,9 @@ clipcu_status ccu_labelled_cut(const char *line, size_t bytes, bool csv, ccu_lab
 clipcu_status ccu_labelled_folder(const ccu_classes *classes, const char *path_in_data,
                                   int32_t *class_index, clipcu_error *error);
 
-/* The classes that data sets bring themselves, see ccu_classes_distinct. Looks at the folders
- * right in each, or reads the list. IO, FORMAT; ARGUMENT for what is no data set, or for "-",
- * which can be read only once. */
+/* The classes that data sets bring themselves, see ccu_classes_distinct; those of a single split
+ * file by label. Looks at the folders right in each, or reads the list. IO, FORMAT; ARGUMENT for
+ * what is no data set, or for "-", which can be read only once. */
 clipcu_status ccu_labelled_classes(const char *const *inputs, int32_t count, ccu_classes *out,
                                    clipcu_error *error);
 

@@ -10,13 +10,15 @@
 #include "base/memory.h"
 #include "stream/folder.h"
 #include "stream/reader.h"
+#include "stream/split_file.h"
 
 struct ccu_source {
     ccu_source_options options;
     int32_t            next; /* input to open next */
     ccu_reader         list; /* fd -1: none open */
     ccu_folder         folder;
-    const char        *name; /* of the list or folder that is open */
+    ccu_split_file     split;
+    const char        *name; /* of the list, folder or split file that is open */
     int64_t            line; /* of the list, from 1 */
     ccu_labelled_line  cut;
 };
@@ -55,6 +57,7 @@ void ccu_source_close(ccu_source *source) {
     if (source == NULL) { return; }
     ccu_reader_close(&source->list);
     ccu_folder_close(&source->folder);
+    ccu_split_file_close(&source->split);
     ccu_free(source);
 }
 
@@ -71,6 +74,14 @@ static void warn(const ccu_source *source, const char *format, int64_t count) {
 
 static int line_max(const ccu_source *source) {
     return source->options.classes != NULL ? CCU_LABELLED_LINE_MAX : CCU_PATH_MAX;
+}
+
+static void set_class(const ccu_source *source, const char *label, ccu_source_item *item) {
+    item->class_index = ccu_classes_index(source->options.classes, label);
+    if (item->class_index < 0) {
+        (void)ccu_fail(&item->error, CLIPCU_ERR_FORMAT, "%s: no class is called \"%.100s\"",
+                       item->path, label);
+    }
 }
 
 /* The next picture of the open folder; false when it is done. */
@@ -90,6 +101,18 @@ static bool next_in_folder(ccu_source *source, ccu_source_item *item) {
     }
     if (source->folder.pictures == 0) { warn(source, "no pictures in this folder", -1); }
     return false;
+}
+
+/* The next picture of the open split file; false when it is done. */
+static bool next_in_split(ccu_source *source, ccu_source_item *item) {
+    const char *label = NULL;
+    if (!ccu_split_file_next(&source->split, &item->path, &label, &item->error)) {
+        ccu_split_file_close(&source->split);
+        return false;
+    }
+    if (label == NULL) { return true; }
+    set_class(source, label, item);
+    return true;
 }
 
 /* What a line of a list says. False: nothing. */
@@ -112,12 +135,8 @@ static bool read_line(ccu_source *source, size_t bytes, ccu_source_item *item) {
         item->path = source->name;
         return true;
     }
-    item->path        = source->cut.path;
-    item->class_index = ccu_classes_index(source->options.classes, source->cut.label);
-    if (item->class_index < 0) {
-        (void)ccu_fail(&item->error, CLIPCU_ERR_FORMAT, "%s: no class is called \"%.100s\"",
-                       item->path, source->cut.label);
-    }
+    item->path = source->cut.path;
+    set_class(source, source->cut.label, item);
     return true;
 }
 
@@ -156,6 +175,10 @@ static bool open_input(ccu_source *source, const char *input, ccu_source_item *i
     source->name         = standard ? "standard input" : input;
     source->line         = 0;
     item->path           = source->name;
+    if (source->options.classes != NULL && !standard && !folder && ccu_split_file_is(input)) {
+        return ccu_split_file_open(input, source->options.part, source->options.root,
+                                   &source->split, &item->error) != CLIPCU_OK;
+    }
     if (standard || ends_with(input, ".txt") || (source->options.classes != NULL && !folder)) {
         return ccu_reader_open(standard ? NULL : input, (size_t)line_max(source),
                                source->options.wake_fd, &source->list,
@@ -175,6 +198,8 @@ ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_it
             if (result != CCU_SOURCE_END) { return result; }
         } else if (source->folder.depth > 0) {
             if (next_in_folder(source, item)) { return CCU_SOURCE_ITEM; }
+        } else if (source->split.root != NULL) {
+            if (next_in_split(source, item)) { return CCU_SOURCE_ITEM; }
         } else if (source->next == source->options.inputs_count) {
             return CCU_SOURCE_END;
         } else if (open_input(source, source->options.inputs[source->next++], item)) {

@@ -25,6 +25,8 @@ typedef struct ccu_source_options {
     clipcu_warn_fn     warn;    /* a folder without pictures, links not followed; may be NULL */
     void              *warn_user;
     const ccu_classes *classes; /* inputs are labelled data sets of these; NULL: not labelled */
+    const char        *part;    /* of split files among them */
+    const char        *root;    /* folder that paths of split files start at; NULL: their own */
 } ccu_source_options;
 
 typedef enum ccu_source_result {

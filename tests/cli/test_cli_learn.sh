@@ -73,6 +73,33 @@ learn coop data --shots 2 --epochs 2 --ctx 2 --class-specific --position middle 
 exits 0 "class-specific, middle, fixed views"
 cp p.safetensors specific.safetensors
 
+# ---- A split file of CoOp ------------------------------------------------------------------------
+part() { # FIRST LAST: entries of pictures of all classes; labels in another order than names
+    for n in $(seq "$1" "$2"); do
+        printf '["dog/%d.ppm",0,"dog"],["red_fox/%d.ppm",1,"red_fox"],' "$n" "$n"
+        printf '["blue_bird/%d.ppm",2,"blue bird"]%s' "$n" "$([ "$n" = "$2" ] || echo ,)"
+    done
+}
+printf '{"train":[%s],"val":[],"test":[%s]}' "$(part 1 4)" "$(part 5 6)" >data/split.json
+learn coop data/split.json --shots 4 --epochs 1 --ctx 2 --batch 12 --log split.jsonl
+exits 0 "coop of a split file"
+grep -qF '"pictures":12}' split.jsonl
+report $? "the part train: $(cat split.jsonl)"
+run eval --model "$model" --prompt p.safetensors data/split.json --format json
+exits 0 "eval of a split file"
+prints '"pictures":6' "the part test"
+prints '"per_class":[{"class":"dog","pictures":2' "classes by their label"
+mv data/split.json split.json
+learn coop split.json --root data --shots 4 --epochs 1 --ctx 2
+exits 0 "--root"
+learn coop split.json --shots 4 --epochs 1 --ctx 2
+exits 3 "paths that start elsewhere"
+says ".ppm: cannot open" "paths that start elsewhere"
+echo '{"train":[["a.jpg",0]]}' >bad.json
+learn coop bad.json
+exits 1 "an entry without a name"
+says 'bad.json: train[0]: expected [path, label from 0, name of the class]' "it is named"
+
 # ---- Looking at it -------------------------------------------------------------------------------
 run info --prompt whole.safetensors
 exits 0 "info --prompt"

@@ -186,7 +186,8 @@ static void read_all(const st_dir *dir, const char *input, const ccu_classes *cl
     assert_int_equal(ccu_source_open(&(ccu_source_options){ .inputs       = &input,
                                                             .inputs_count = 1,
                                                             .wake_fd      = -1,
-                                                            .classes      = classes },
+                                                            .classes      = classes,
+                                                            .part         = "test" },
                                      &source, NULL),
                      CLIPCU_OK);
     while (ccu_source_next(source, -1, &item) == CCU_SOURCE_ITEM) {
@@ -269,6 +270,63 @@ static void a_list_has_classes(void **state) {
     st_dir_remove(&dir);
 }
 
+static void a_split_file_has_classes(void **state) {
+    (void)state;
+    st_dir      dir;
+    ccu_classes classes;
+    char        path[PATH_BYTES], all[2000];
+    st_dir_make(&dir);
+    st_dir_write_text(&dir, "split.json",
+                      "{\"train\":[[\"a.jpg\",4,\"zebra\"],[\"b.jpg\",2,\"red_apple\"]],"
+                      "\"val\":[[\"c.jpg\",7,\"cat\"]],\"test\":[[\"d/e.jpg\",4,\"zebra\"],"
+                      "[\"f.jpg\",2,\"red_apple\"],[\"g.jpg\",4,\"zebra\"]]}");
+    const char *input = st_dir_join(&dir, "split.json", path);
+    assert_int_equal(ccu_labelled_classes(&input, 1, &classes, NULL), CLIPCU_OK);
+    assert_int_equal(classes.K, 3); /* by label, not by name */
+    assert_string_equal(classes.names[0], "red apple");
+    assert_string_equal(classes.names[1], "zebra");
+    assert_string_equal(classes.names[2], "cat");
+    read_all(&dir, input, &classes, all); /* the part "test", from the file's folder on */
+    assert_string_equal(all, "[d/e.jpg 1][f.jpg 0][g.jpg 1]");
+
+    /* An entry that is none is one error, and the next is read. */
+    st_dir_write_text(&dir, "split.json",
+                      "{\"test\":[[\"a.jpg\",0,\"dog\"],[\"b.jpg\",-1,\"cat\"],[\"b.jpg\",0.5,"
+                      "\"cat\"],[1,2,3],[\"c.jpg\",1,\"cat\"]]}");
+    read_all(&dir, input, &classes, all);
+    assert_string_equal(all, "<a.jpg: no class is called \"dog\">"
+                             "<split.json: entry 1: expected [path, label from 0, name of the "
+                             "class]><split.json: entry 2: expected [path, label from 0, name of "
+                             "the class]><split.json: entry 3: expected [path, label from 0, name "
+                             "of the class]>[c.jpg 2]");
+    ccu_classes_free(&classes);
+    st_dir_remove(&dir);
+}
+
+static void split_fails(const st_dir *dir, const char *text, const char *wanted) {
+    char         path[PATH_BYTES];
+    ccu_classes  classes = { .K = 0 };
+    clipcu_error error   = { .code = CLIPCU_OK };
+    st_dir_write_text(dir, "split.json", text);
+    const char *input = st_dir_join(dir, "split.json", path);
+    assert_int_equal(ccu_labelled_classes(&input, 1, &classes, &error), CLIPCU_ERR_FORMAT);
+    assert_non_null(strstr(error.text, wanted));
+    assert_null(classes.names);
+}
+
+static void what_is_no_split_file(void **state) {
+    (void)state;
+    st_dir dir;
+    st_dir_make(&dir);
+    split_fails(&dir, "[]", "expected a JSON object");
+    split_fails(&dir, "{\"train\":[", "not valid JSON");
+    split_fails(&dir, "{}", "found no entry");
+    split_fails(&dir, "{\"train\":{}}", "\"train\" is no array");
+    split_fails(&dir, "{\"train\":[[\"a\",0,\"x\"],[\"a\",0]]}", "train[1]: expected [path");
+    split_fails(&dir, "{\"train\":[[\"a\",3,\"x\"],[\"b\",3,\"y\"]]}", "the label 3 has two names");
+    st_dir_remove(&dir);
+}
+
 static void what_is_no_data_set(void **state) {
     (void)state;
     st_dir       dir;
@@ -310,6 +368,8 @@ int main(void) {
         cmocka_unit_test(distinct_labels_are_sorted),
         cmocka_unit_test(a_folder_has_classes),
         cmocka_unit_test(a_list_has_classes),
+        cmocka_unit_test(a_split_file_has_classes),
+        cmocka_unit_test(what_is_no_split_file),
         cmocka_unit_test(what_is_no_data_set),
     };
     return cmocka_run_group_tests_name("labelled", tests, NULL, NULL);
