@@ -83,9 +83,9 @@ const ccu_command ccu_commands[] = {
       "  clipcu eval pets/ --html pets.html\n" },
     { "learn", CCU_LEARN, "learn a prompt from a few pictures of each class",
       "clipcu learn (coop | cocoop) [OPTIONS] -o FILE DATA...\n",
-      "DATA is what clipcu eval takes: a folder with a folder for each class, a list, or\n"
-      "a split file, of which the part \"train\" is taken. coop learns context vectors in\n"
-      "the place of \"a photo of a\", cocoop also a network that moves them with each\n"
+      "DATA is what clipcu eval takes: a folder with a folder for each class, a list,\n"
+      "or a split file, of which the part \"train\" is taken. coop learns context vectors\n"
+      "in the place of \"a photo of a\", cocoop also a network that moves them with each\n"
       "picture. Both towers stay as they are. After every epoch FILE.checkpoint is\n"
       "written; --resume goes on from it, with the same bits.\n",
       "  clipcu learn coop pets/ --shots 16 -o pets.safetensors\n"
