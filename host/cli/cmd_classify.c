@@ -23,8 +23,8 @@ typedef struct classifier {
     ccu_sink       sink;
     ccu_output     output;
     ccu_buffer     buffer;
-    clipcu_match  *matches; /* (batch_max, top) */
     ccu_score     *scores;  /* (top) */
+    size_t         image_bytes;
     ccu_page      *page;    /* NULL: not wanted */
     ccu_page_score shown[CCU_CARD_SCORES_MAX];
 } classifier;
@@ -85,6 +85,8 @@ static int open_classes(const ccu_arguments *arguments, classifier *c) {
 static void open_sink(const ccu_arguments *arguments, classifier *c) {
     const int32_t count = clipcu_bank_count(c->bank);
     const int32_t most  = count < TOP_MAX ? count : TOP_MAX;
+    const size_t  side  = (size_t)clipcu_engine_info(c->engine).image_size;
+    c->image_bytes      = side * side * 3;
     c->sink.format      = (ccu_format)arguments->format;
     c->sink.top         = arguments->top < most ? (int32_t)arguments->top : most;
     ccu_terminal_look(&c->output, &c->sink);
@@ -114,10 +116,8 @@ static clipcu_status open_results(const ccu_arguments *arguments, classifier *c,
     if (status == CLIPCU_OK) { status = open_page(arguments, c, error); }
     if (status != CLIPCU_OK) { return status; }
     open_sink(arguments, c);
-    const size_t batch_max = (size_t)clipcu_engine_info(c->engine).batch_max;
-    c->matches = ccu_alloc_zeroed(batch_max * (size_t)c->sink.top, sizeof *c->matches);
-    c->scores  = ccu_alloc_zeroed((size_t)c->sink.top, sizeof *c->scores);
-    if (c->matches == NULL || c->scores == NULL) {
+    c->scores = ccu_alloc_zeroed((size_t)c->sink.top, sizeof *c->scores);
+    if (c->scores == NULL) {
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %d classes of each picture",
                         (int)c->sink.top);
     }
@@ -144,19 +144,30 @@ static clipcu_status add_card(classifier *c, const ccu_batch *batch, const ccu_r
                                                    .value  = score->probability,
                                                    .cosine = score->cosine };
     }
-    if (row >= 0) { item.pixels = batch->pixels + (size_t)row * batch->options.image_bytes; }
+    if (row >= 0) { item.pixels = batch->pixels + (size_t)row * c->image_bytes; }
     return ccu_page_add(c->page, &item, error);
 }
 
-static clipcu_status take(void *context, const ccu_batch *batch, const float *embeddings,
+static size_t matches_bytes(const classifier *c) {
+    const size_t batch_max = (size_t)clipcu_engine_info(c->engine).batch_max;
+    return batch_max * (size_t)c->sink.top * sizeof(clipcu_match);
+}
+
+/* The batch's results: (loaded, top) matches. */
+static clipcu_status score(void *context, ccu_batch *batch, const float *embeddings,
+                           clipcu_error *error) {
+    const classifier *c = context;
+    return clipcu_rank(c->engine, c->bank, embeddings, batch->loaded, c->sink.top,
+                       (clipcu_match *)(void *)batch->results, error);
+}
+
+static clipcu_status take(void *context, ccu_batch *batch, const float *embeddings,
                           clipcu_error *error) {
-    classifier   *c      = context;
-    const int32_t top    = c->sink.top;
-    clipcu_status status = CLIPCU_OK;
-    if (batch->loaded > 0) {
-        status = clipcu_rank(c->engine, c->bank, embeddings, batch->loaded, top, c->matches, error);
-        if (status != CLIPCU_OK) { return status; }
-    }
+    classifier         *c       = context;
+    const int32_t       top     = c->sink.top;
+    const clipcu_match *matches = (const clipcu_match *)(const void *)batch->results;
+    clipcu_status       status  = CLIPCU_OK;
+    (void)embeddings; /* score has made matches of them */
     ccu_buffer_clear(&c->buffer);
     for (int32_t i = 0; i < batch->count; i++) {
         const ccu_batch_item *item   = &batch->items[i];
@@ -164,7 +175,7 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
         if (item->row < 0) {
             result.error = item->error.text;
         } else {
-            name_matches(c, c->matches + (size_t)item->row * (size_t)top);
+            name_matches(c, matches + (size_t)item->row * (size_t)top);
             result.count = top;
         }
         ccu_sink_add(&c->sink, &result, &c->buffer);
@@ -207,12 +218,13 @@ int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
                                             .arguments = arguments,
                                             .interrupt = interrupt,
                                             .output    = &c.output,
+                                            .score     = score,
+                                            .results_bytes = matches_bytes(&c),
                                             .take      = take,
                                             .context   = &c });
     }
     status = close_results(&c, status);
     ccu_free(c.scores);
-    ccu_free(c.matches);
     ccu_buffer_free(&c.buffer);
     clipcu_bank_close(c.bank);
     clipcu_close(c.engine);

@@ -10,7 +10,7 @@
 
 #define HELP_HINT "; see clipcu embed --help"
 
-static clipcu_status take(void *context, const ccu_batch *batch, const float *embeddings,
+static clipcu_status take(void *context, ccu_batch *batch, const float *embeddings,
                           clipcu_error *error) {
     ccu_vectors  *vectors = context;
     clipcu_status status  = CLIPCU_OK;

@@ -16,11 +16,10 @@
 
 #define HELP_HINT "; see clipcu eval --help"
 
-/* Classes that are compared with each other, and what a batch gave. */
+/* Classes that are compared with each other. */
 typedef struct half {
-    clipcu_bank  *bank;
-    clipcu_match *matches; /* (batch_max, top) by row; class_index counts all classes */
-    int32_t       first, count, top;
+    clipcu_bank *bank;
+    int32_t      first, count, top;
 } half;
 
 typedef struct evaluation {
@@ -33,6 +32,7 @@ typedef struct evaluation {
     int32_t       *own_rows;  /* (batch_max) their rows in the batch */
     clipcu_match  *own_top;   /* (batch_max, CCU_ACCURACY_TOP) what they match */
     int64_t        failed;
+    size_t         image_bytes;
     ccu_output     output;
     ccu_page      *page; /* NULL: not wanted */
 } evaluation;
@@ -203,21 +203,22 @@ static clipcu_status open_results(const ccu_arguments *arguments, evaluation *e,
         status = ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for a batch of %zu pictures",
                           batch_max);
     }
-    for (int32_t i = 0; i < e->halves_count && status == CLIPCU_OK; i++) {
-        half *h    = &e->halves[i];
-        h->top     = h->count < CCU_ACCURACY_TOP ? h->count : CCU_ACCURACY_TOP;
-        h->matches = ccu_alloc_zeroed(batch_max * (size_t)h->top, sizeof *h->matches);
-        if (h->matches == NULL) {
-            status = ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %d classes of each picture",
-                              (int)h->top);
-        }
+    for (int32_t i = 0; i < e->halves_count; i++) {
+        half *h = &e->halves[i];
+        h->top  = h->count < CCU_ACCURACY_TOP ? h->count : CCU_ACCURACY_TOP;
     }
+    e->image_bytes = (size_t)info.image_size * (size_t)info.image_size * 3;
     return status;
 }
 
 /* The half that a picture's class belongs to. */
 static half *half_of(evaluation *e, const ccu_batch_item *item) {
     return &e->halves[item->class_index >= e->halves[0].count ? 1 : 0];
+}
+
+/* The matches of a row, by all classes: of a batch's (batch_max, CCU_ACCURACY_TOP) results. */
+static clipcu_match *matches_of(const ccu_batch *batch, int32_t row) {
+    return (clipcu_match *)(void *)batch->results + (size_t)row * CCU_ACCURACY_TOP;
 }
 
 /* Compares the pictures of a half with its classes: those of learned prompts may take a text tower
@@ -236,7 +237,7 @@ static clipcu_status rank(evaluation *e, half *h, const ccu_batch *batch, const 
     const clipcu_status status = clipcu_rank(e->engine, h->bank, e->own, count, h->top, e->own_top,
                                              error);
     for (size_t i = 0; i < (size_t)count && status == CLIPCU_OK; i++) {
-        clipcu_match *to = h->matches + (size_t)e->own_rows[i] * top;
+        clipcu_match *to = matches_of(batch, e->own_rows[i]);
         memcpy(to, e->own_top + i * top, top * sizeof *to);
         for (size_t k = 0; k < top; k++) { to[k].class_index += h->first; }
     }
@@ -256,18 +257,26 @@ static clipcu_status add_card(evaluation *e, const ccu_batch *batch, const ccu_b
                                       .cosine = matches[k].cosine };
     }
     if (item->row >= 0) {
-        card.pixels = batch->pixels + (size_t)item->row * batch->options.image_bytes;
+        card.pixels = batch->pixels + (size_t)item->row * e->image_bytes;
     }
     return ccu_page_add(e->page, &card, error);
 }
 
-static clipcu_status take(void *context, const ccu_batch *batch, const float *embeddings,
+static clipcu_status score(void *context, ccu_batch *batch, const float *embeddings,
+                           clipcu_error *error) {
+    evaluation   *e      = context;
+    clipcu_status status = CLIPCU_OK;
+    for (int32_t i = 0; i < e->halves_count && status == CLIPCU_OK; i++) {
+        status = rank(e, &e->halves[i], batch, embeddings, error);
+    }
+    return status;
+}
+
+static clipcu_status take(void *context, ccu_batch *batch, const float *embeddings,
                           clipcu_error *error) {
     evaluation   *e      = context;
     clipcu_status status = CLIPCU_OK;
-    for (int32_t i = 0; i < e->halves_count && batch->loaded > 0 && status == CLIPCU_OK; i++) {
-        status = rank(e, &e->halves[i], batch, embeddings, error);
-    }
+    (void)embeddings; /* score has made matches of them */
     for (int32_t i = 0; i < batch->count && status == CLIPCU_OK; i++) {
         const ccu_batch_item *item = &batch->items[i];
         if (item->row < 0) {
@@ -276,11 +285,16 @@ static clipcu_status take(void *context, const ccu_batch *batch, const float *em
             continue;
         }
         const half         *h       = half_of(e, item);
-        const clipcu_match *matches = h->matches + (size_t)item->row * (size_t)h->top;
+        const clipcu_match *matches = matches_of(batch, item->row);
         ccu_accuracy_add(&e->accuracy, item->class_index, matches, h->top);
         status = add_card(e, batch, item, matches, h->top, error);
     }
     return status;
+}
+
+static size_t results_bytes(const evaluation *e) {
+    const size_t batch_max = (size_t)clipcu_engine_info(e->engine).batch_max;
+    return batch_max * CCU_ACCURACY_TOP * sizeof(clipcu_match);
 }
 
 /* ---- Results -------------------------------------------------------------------------------- */
@@ -366,14 +380,13 @@ int ccu_cmd_eval(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
                                             .classes   = &e.classes,
                                             .tells     = true,
                                             .output    = &e.output,
+                                            .score     = score,
+                                            .results_bytes = results_bytes(&e),
                                             .take      = take,
                                             .context   = &e });
     }
     status = close_results(arguments, &e, status);
-    for (int32_t i = 0; i < 2; i++) {
-        ccu_free(e.halves[i].matches);
-        clipcu_bank_close(e.halves[i].bank);
-    }
+    for (int32_t i = 0; i < 2; i++) { clipcu_bank_close(e.halves[i].bank); }
     ccu_free(e.own);
     ccu_free(e.own_rows);
     ccu_free(e.own_top);

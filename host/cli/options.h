@@ -78,6 +78,8 @@ typedef struct ccu_arguments {
     int64_t            html_max;
     int32_t            base_new;                      /* eval, learn */
     const char        *root;                          /* eval, learn */
+    const char        *stats;                         /* classify, embed, eval */
+    int32_t            explain;
     const char        *prompt;                        /* classify, bank, eval */
     const char        *init, *log;                    /* learn */
     int64_t            shots, seed, context_count, epochs, fixed_views, memory;

@@ -203,6 +203,13 @@ const ccu_option ccu_option_table[] = {
       CCU_CLASSIFY | CCU_SEARCH | CCU_EVAL, RESULTS,
       "pictures that the page shows, about 7 KB each; further ones are only counted" },
 
+    { "explain", 0, CCU_OPTION_FLAG, NULL, AT(explain), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_EVAL, RESULTS,
+      "say at the end what each stage (source, read, decode, encode, sink) did with its time, and "
+      "which of them sets the pace" },
+    { "stats", 0, CCU_OPTION_TEXT, "FILE", AT(stats), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_EVAL, RESULTS, "write that as one JSON object" },
+
     { "model", 0, CCU_OPTION_TEXT, "DIR", AT(model), 0, 0, NULL, NULL, CCU_ALL, MODEL,
       "a model as Hugging Face or open_clip lay it out [default: $CLIPCU_MODEL, else the demo "
       "model that comes with clipcu]" },

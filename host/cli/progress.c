@@ -20,6 +20,7 @@ void ccu_progress_open(ccu_progress *progress, const char *noun, int64_t total, 
     *progress = (ccu_progress){
         .noun = noun, .total = total, .visible = visible, .started = ccu_progress_clock()
     };
+    (void)pthread_mutex_init(&progress->lock, NULL); /* with default attributes: cannot fail */
 }
 
 static const char *plural(int64_t count) {
@@ -61,23 +62,33 @@ static void draw(ccu_progress *progress, double now) {
 }
 
 void ccu_progress_add(ccu_progress *progress, int64_t done, int64_t errors) {
+    const double now = ccu_progress_clock();
+    (void)pthread_mutex_lock(&progress->lock); /* a plain mutex: cannot fail */
     progress->done += done;
     progress->errors += errors;
-    const double now = ccu_progress_clock();
     if (progress->visible && now - progress->drawn_at >= DRAW_SECONDS) { draw(progress, now); }
+    (void)pthread_mutex_unlock(&progress->lock); /* held by this thread */
 }
 
-void ccu_progress_clear(ccu_progress *progress) {
+static void clear(ccu_progress *progress) {
     if (progress->drawn) {
         (void)fputs("\r\033[K", stderr); /* only the look suffers */
         progress->drawn = false;
     }
 }
 
+void ccu_progress_say(ccu_progress *progress, const char *text) {
+    (void)pthread_mutex_lock(&progress->lock); /* a plain mutex: cannot fail */
+    clear(progress);
+    ccu_report("%s", text);
+    (void)pthread_mutex_unlock(&progress->lock); /* held by this thread */
+}
+
 void ccu_progress_close(ccu_progress *progress, bool quiet) {
     const double seconds    = ccu_progress_clock() - progress->started;
     char         errors[48] = "";
-    ccu_progress_clear(progress);
+    clear(progress);
+    (void)pthread_mutex_destroy(&progress->lock); /* nobody holds it */
     if (quiet) { return; }
     if (progress->errors > 0) {
         (void)snprintf(errors, sizeof errors, ", %" PRId64 " error%s", progress->errors,

@@ -2,6 +2,7 @@
 #ifndef CCU_CLI_PROGRESS_H
 #define CCU_CLI_PROGRESS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ typedef struct ccu_progress {
     int64_t     total;   /* 0: not known */
     int64_t     done, errors;
     double      started, drawn_at; /* seconds of a clock that only goes forward */
+    pthread_mutex_t lock; /* the line is drawn by one thread, warnings come from another */
 } ccu_progress;
 
 /* Seconds of that clock. */
@@ -23,8 +25,8 @@ void ccu_progress_open(ccu_progress *progress, const char *noun, int64_t total, 
 /* Counts done inputs, errors of them failed; draws at most ten times a second. */
 void ccu_progress_add(ccu_progress *progress, int64_t done, int64_t errors);
 
-/* Takes the line away, before something else is written to the terminal. */
-void ccu_progress_clear(ccu_progress *progress);
+/* Reports one line, see ccu_report, where the progress line stood. Any thread. */
+void ccu_progress_say(ccu_progress *progress, const char *text);
 
 /* The summary, "12 images, 1 error, 0.35 s, 34.3 images/s", unless quiet. */
 void ccu_progress_close(ccu_progress *progress, bool quiet);

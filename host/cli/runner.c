@@ -1,10 +1,10 @@
 /* The loop of classify and embed; see runner.h. */
 #include "cli/runner.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/memory.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 
@@ -63,85 +63,138 @@ static int64_t count_inputs(const ccu_arguments *arguments, const ccu_classes *c
     return count;
 }
 
-static clipcu_status load(const void *context, const char *path, uint8_t *pixels,
-                          clipcu_error *error) {
-    return clipcu_load_image(context, path, pixels, error);
+/* ---- Stages --------------------------------------------------------------------------------- */
+
+/* What the callbacks of the pipeline share. Embeddings stand before the results of score. */
+typedef struct stage_context {
+    const ccu_run *run;
+    ccu_progress   progress;
+} stage_context;
+
+static clipcu_status decode(const void *context, const char *name, const uint8_t *bytes,
+                            size_t bytes_count, uint8_t *pixels, clipcu_error *error) {
+    return clipcu_decode_image(context, name, bytes, bytes_count, pixels, error);
 }
 
-static void warn(void *user, const char *text) {
-    ccu_progress_clear(user);
-    ccu_report("warning: %s", text);
+static size_t embeddings_bytes(const clipcu_info *info) {
+    return (size_t)info->batch_max * (size_t)info->embed_dim * sizeof(float);
+}
+
+static clipcu_status encode(void *context, ccu_batch *batch, clipcu_error *error) {
+    const stage_context *c          = context;
+    const ccu_run       *run        = c->run;
+    float               *embeddings = (float *)(void *)batch->embeddings;
+    if (batch->loaded == 0) { return CLIPCU_OK; }
+    const clipcu_status status = clipcu_encode_images(run->engine, batch->pixels, batch->loaded,
+                                                      embeddings, error);
+    if (status != CLIPCU_OK || run->score == NULL) { return status; }
+    return run->score(run->context, batch, embeddings, error);
 }
 
 static void tell_failures(const ccu_batch *batch, ccu_progress *progress) {
     for (int32_t i = 0; i < batch->count; i++) {
-        if (batch->items[i].row >= 0) { continue; }
-        ccu_progress_clear(progress);
-        ccu_report("%s", batch->items[i].error.text);
+        if (batch->items[i].row < 0) { ccu_progress_say(progress, batch->items[i].error.text); }
     }
 }
 
-/* Batch after batch, until the source ends or a signal comes. */
-static clipcu_status work(const ccu_run *run, ccu_source *source, ccu_batch *batch,
-                          float *embeddings, ccu_progress *progress, clipcu_error *error) {
-    while (ccu_interrupt_caught(run->interrupt) == 0) {
-        clipcu_status status = ccu_batch_fill(batch, source, error);
-        if (status != CLIPCU_OK) { return status; }
-        if (batch->count == 0) { return CLIPCU_OK; }
-        if (batch->loaded > 0) {
-            status = clipcu_encode_images(run->engine, batch->pixels, batch->loaded, embeddings,
-                                          error);
-            if (status != CLIPCU_OK) { return status; }
-        }
-        if (run->tells) { tell_failures(batch, progress); }
-        status = run->take(run->context, batch, embeddings, error);
-        if (status != CLIPCU_OK) { return status; }
-        ccu_progress_add(progress, batch->count, batch->count - batch->loaded);
+static clipcu_status take(void *context, ccu_batch *batch, clipcu_error *error) {
+    stage_context *c = context;
+    if (c->run->tells) { tell_failures(batch, &c->progress); }
+    const clipcu_status status = c->run->take(c->run->context, batch,
+                                              (const float *)(const void *)batch->embeddings,
+                                              error);
+    if (status == CLIPCU_OK) {
+        ccu_progress_add(&c->progress, batch->count, batch->count - batch->loaded);
     }
-    return CLIPCU_OK;
+    return status;
+}
+
+static bool stopped(void *context) {
+    return ccu_interrupt_caught(context) != 0;
+}
+
+static void warn(void *user, const char *text) {
+    char line[1100];
+    (void)snprintf(line, sizeof line, "warning: %s", text); /* may be cut */
+    ccu_progress_say(user, line);
+}
+
+/* ---- A run ---------------------------------------------------------------------------------- */
+
+static clipcu_status write_stages(const char *path, const ccu_stages *stages, clipcu_error *error) {
+    ccu_buffer    buffer = { .data = NULL };
+    ccu_output    output = { .fd = -1 };
+    clipcu_status status = CLIPCU_OK;
+    ccu_stages_json(stages, &buffer);
+    status = ccu_buffer_status(&buffer, error);
+    if (status == CLIPCU_OK) { status = ccu_output_open(path, &output, error); }
+    if (status == CLIPCU_OK) {
+        status = ccu_output_write(&output, buffer.data, buffer.bytes, error);
+    }
+    ccu_buffer_free(&buffer);
+    const clipcu_status closed = ccu_output_close(&output, status == CLIPCU_OK, error);
+    return status != CLIPCU_OK ? status : closed;
+}
+
+/* --stats, and the table for whoever asked for --explain. */
+static clipcu_status explain(const ccu_arguments *arguments, const ccu_stages *stages,
+                             clipcu_error *error) {
+    if (arguments->explain != 0) {
+        ccu_buffer buffer = { .data = NULL };
+        ccu_stages_table(stages, &buffer);
+        (void)fputs(buffer.data == NULL ? "" : buffer.data, stderr); /* only for people */
+        ccu_buffer_free(&buffer);
+    }
+    return arguments->stats == NULL ? CLIPCU_OK : write_stages(arguments->stats, stages, error);
 }
 
 int ccu_runner_run(const ccu_run *run) {
-    const clipcu_info info       = clipcu_engine_info(run->engine);
-    const bool        quiet      = run->arguments->quiet != 0;
-    const bool        visible    = ccu_runner_shows_progress(run->arguments);
-    clipcu_error      error      = { .code = CLIPCU_OK };
-    ccu_source       *source     = NULL;
-    ccu_batch         batch      = { .items = NULL };
-    float            *embeddings = ccu_alloc_zeroed((size_t)info.batch_max,
-                                                    (size_t)info.embed_dim * sizeof *embeddings);
-    ccu_progress      progress;
+    const ccu_arguments *arguments = run->arguments;
+    const clipcu_info    info      = clipcu_engine_info(run->engine);
+    const bool           quiet     = arguments->quiet != 0;
+    const bool           visible   = ccu_runner_shows_progress(arguments);
+    clipcu_error         error     = { .code = CLIPCU_OK };
+    ccu_source          *source    = NULL;
+    ccu_stages           stages    = { .seconds = 0.0 };
+    stage_context        c         = { .run = run };
+    void                *encoder   = &c;
 
     ccu_interrupt_arm(run->interrupt, true);
-    ccu_progress_open(&progress, "image", visible ? count_inputs(run->arguments, run->classes) : 0,
+    ccu_progress_open(&c.progress, "image", visible ? count_inputs(arguments, run->classes) : 0,
                       visible);
-    clipcu_status status =
-        embeddings == NULL
-            ? ccu_fail(&error, CLIPCU_ERR_NOMEM, "no memory for %d embeddings", info.batch_max)
-            : ccu_batch_open(&(ccu_batch_options){ .count_max   = info.batch_max,
-                                                   .threads     = (int32_t)run->arguments->threads,
-                                                   .image_bytes = (size_t)info.image_size *
-                                                                  (size_t)info.image_size * 3,
-                                                   .load    = load,
-                                                   .context = run->engine },
-                             &batch, &error);
+    ccu_source_options options = describe(arguments, run->classes);
+    options.wake_fd            = run->interrupt->wake[0];
+    options.warn               = quiet ? NULL : warn;
+    options.warn_user          = &c.progress;
+    clipcu_status status       = ccu_source_open(&options, &source, &error);
     if (status == CLIPCU_OK) {
-        ccu_source_options options = describe(run->arguments, run->classes);
-        options.wake_fd            = run->interrupt->wake[0];
-        options.warn               = quiet ? NULL : warn;
-        options.warn_user          = &progress;
-        status                     = ccu_source_open(&options, &source, &error);
+        const ccu_pipeline_options pipeline = {
+            .batch_max        = info.batch_max,
+            .decoders         = (int32_t)arguments->threads,
+            .image_bytes      = (size_t)info.image_size * (size_t)info.image_size * 3,
+            .embeddings_bytes = embeddings_bytes(&info),
+            .results_bytes    = run->results_bytes,
+            .decode           = decode,
+            .decode_context   = run->engine,
+            .encode           = encode,
+            .encoders         = &encoder,
+            .encoders_count   = 1,
+            .take             = take,
+            .take_context     = &c,
+            .stopped          = stopped,
+            .stopped_context  = run->interrupt,
+        };
+        status              = ccu_pipeline_run(&pipeline, source, &stages, &error);
+        stages.shared_cores = strncmp(info.device, "cpu", 3) == 0;
     }
-    if (status == CLIPCU_OK) { status = work(run, source, &batch, embeddings, &progress, &error); }
     ccu_source_close(source);
-    ccu_batch_close(&batch);
-    ccu_free(embeddings);
     ccu_interrupt_arm(run->interrupt, false);
 
     const int  caught = ccu_interrupt_caught(run->interrupt);
     const bool silent = quiet || run->output->broken_pipe;
-    ccu_progress_close(&progress, silent);
+    ccu_progress_close(&c.progress, silent);
+    if (status == CLIPCU_OK) { status = explain(arguments, &stages, &error); }
     if (status != CLIPCU_OK) { return ccu_runner_fatal(&error, run->output); }
     if (caught != 0) { return 128 + caught; }
-    return progress.errors > 0 ? CCU_EXIT_INPUTS : CCU_EXIT_OK;
+    return c.progress.errors > 0 ? CCU_EXIT_INPUTS : CCU_EXIT_OK;
 }

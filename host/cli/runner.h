@@ -4,12 +4,11 @@
 
 #include "cli/interrupt.h"
 #include "cli/options.h"
-#include "stream/batch.h"
 #include "stream/output.h"
+#include "stream/pipeline.h"
 
-/* Writes the results of one batch, in the order of its items. embeddings (loaded, E): item i has
- * row items[i].row. */
-typedef clipcu_status (*ccu_take_fn)(void *context, const ccu_batch *batch, const float *embeddings,
+/* A part of the work on one batch; item i has row items[i].row of pixels and embeddings. */
+typedef clipcu_status (*ccu_take_fn)(void *context, ccu_batch *batch, const float *embeddings,
                                      clipcu_error *error);
 
 typedef struct ccu_run {
@@ -19,7 +18,11 @@ typedef struct ccu_run {
     const ccu_classes   *classes; /* inputs are labelled data sets of these; NULL: not labelled */
     bool                 tells;   /* failed inputs are reported: the results do not hold them */
     const ccu_output    *output;  /* where results are read: says whether anyone still listens */
-    ccu_take_fn          take;
+    ccu_take_fn          score;   /* compares a batch, with at least one row, into its results on
+                                     the engine's thread; NULL: nothing to compare */
+    size_t               results_bytes; /* that score fills */
+    ccu_take_fn          take; /* writes the results of a batch, in the order of its items, on a
+                                  thread of its own */
     void                *context;
 } ccu_run;
 

@@ -7,12 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
-bool ccu_self_beside(const char *relative, char path[PATH_MAX]) {
-    char          self[PATH_MAX], beside[2 * PATH_MAX];
-    const ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (bytes <= 0 || bytes == (ssize_t)sizeof self - 1) { return false; }
+static bool find_self(char self[PATH_MAX]) {
+    const ssize_t bytes = readlink("/proc/self/exe", self, PATH_MAX - 1);
+    if (bytes <= 0 || bytes == PATH_MAX - 1) { return false; }
     self[bytes] = '\0';
-    char *name  = strrchr(self, '/');
+    return true;
+}
+
+bool ccu_self_beside(const char *relative, char path[PATH_MAX]) {
+    char self[PATH_MAX], beside[2 * PATH_MAX];
+    if (!find_self(self)) { return false; }
+    char *name = strrchr(self, '/');
     if (name == NULL) { return false; }
     *name             = '\0';
     const int written = snprintf(beside, sizeof beside, "%s/%s", self, relative);
@@ -20,14 +25,21 @@ bool ccu_self_beside(const char *relative, char path[PATH_MAX]) {
 }
 
 #if defined(CLIPCU_AVX2_SELF) && defined(__x86_64__)
-void ccu_self_change(char **argv) {
-    char path[PATH_MAX];
-    if (__builtin_cpu_supports("x86-64-v3") && ccu_self_beside(CLIPCU_AVX2_SELF, path)) {
-        (void)execv(path, argv); /* if this fails, the slower code still works */
-    }
+static bool better_self(char path[PATH_MAX]) {
+    return __builtin_cpu_supports("x86-64-v3") && ccu_self_beside(CLIPCU_AVX2_SELF, path);
 }
 #else
-void ccu_self_change(char **argv) {
-    (void)argv;
+static bool better_self(char path[PATH_MAX]) {
+    (void)path;
+    return false;
 }
 #endif
+
+void ccu_self_change(char **argv) {
+    char       path[PATH_MAX];
+    const bool spins = getenv("OMP_WAIT_POLICY") == NULL &&
+                       setenv("OMP_WAIT_POLICY", "passive", 0) == 0;
+    if (better_self(path) || (spins && find_self(path))) {
+        (void)execv(path, argv); /* if this fails, the slower way still works */
+    }
+}

@@ -17,8 +17,8 @@
 #include "hostile/sweep.h"
 #include "image/image.h"
 #include "page/page.h"
-#include "stream/batch.h"
 #include "stream/npy.h"
+#include "stream/pipeline.h"
 #include "stream/sink.h"
 #include "stream/words.h"
 #include "support/st_dir.h"
@@ -142,44 +142,63 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static clipcu_status load(const void *context, const char *path, uint8_t *pixels,
-                          clipcu_error *error) {
+static clipcu_status decode_stage(const void *context, const char *name, const uint8_t *bytes,
+                                  size_t bytes_count, uint8_t *pixels, clipcu_error *error) {
     (void)context;
+    (void)bytes;
+    (void)bytes_count;
     void *scratch = ccu_alloc(100);
-    if (scratch == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory", path); }
+    if (scratch == NULL) { return ccu_fail(error, CLIPCU_ERR_NOMEM, "%s: no memory", name); }
     memset(pixels, 1, 12);
     ccu_free(scratch);
     return CLIPCU_OK;
 }
 
+static clipcu_status encode_stage(void *context, ccu_batch *batch, clipcu_error *error) {
+    (void)context;
+    (void)batch;
+    (void)error;
+    return CLIPCU_OK;
+}
+
+typedef struct taken {
+    int32_t      count;
+    clipcu_error error; /* of the first item that has one, but for files that are not there */
+} taken;
+
+static clipcu_status take(void *context, ccu_batch *batch, clipcu_error *error) {
+    taken *t = context;
+    (void)error;
+    t->count += batch->count;
+    for (int32_t i = 0; i < batch->count && t->error.code == CLIPCU_OK; i++) {
+        if (batch->items[i].error.code != CLIPCU_ERR_IO) { t->error = batch->items[i].error; }
+    }
+    return CLIPCU_OK;
+}
+
 /* An input that cannot be read for want of memory is an item with that error. */
 static clipcu_status read_inputs(void *context, clipcu_error *error) {
-    files             *f        = context;
-    const char        *inputs[] = { f->list, PICTURES, "single.png" };
-    ccu_source        *source   = NULL;
-    ccu_batch          batch    = { .items = NULL };
+    files                   *f        = context;
+    const char              *inputs[] = { f->list, PICTURES, "single.png" };
+    void                    *encoder  = NULL;
+    taken                    t        = { .count = 0 };
+    ccu_source              *source   = NULL;
+    ccu_stages               stages;
     const ccu_source_options options = { .inputs = inputs, .inputs_count = 3, .wake_fd = -1 };
-    clipcu_status      status  = ccu_source_open(&options, &source, error);
+    clipcu_status            status  = ccu_source_open(&options, &source, error);
     assert_true((status == CLIPCU_OK) == (source != NULL));
     if (status == CLIPCU_OK) {
-        status = ccu_batch_open(&(ccu_batch_options){ .count_max = 64, .threads = 1,
-                                                      .image_bytes = 12, .load = load },
-                                &batch, error);
+        const ccu_pipeline_options pipeline = { .batch_max = 64, .readers = 1, .decoders = 1,
+                                                .image_bytes = 12, .decode = decode_stage,
+                                                .encode = encode_stage, .encoders = &encoder,
+                                                .encoders_count = 1, .take = take,
+                                                .take_context = &t };
+        status = ccu_pipeline_run(&pipeline, source, &stages, error);
     }
-    int32_t count = 0, last = 1;
-    while (status == CLIPCU_OK && last > 0) {
-        status = ccu_batch_fill(&batch, source, error);
-        last   = status == CLIPCU_OK ? batch.count : 0;
-        count += last;
-        for (int32_t i = 0; i < last && status == CLIPCU_OK; i++) {
-            status = batch.items[i].error.code;
-            if (status != CLIPCU_OK) {
-                (void)ccu_fail(error, status, "%s", batch.items[i].error.text);
-            }
-        }
+    if (status == CLIPCU_OK && t.error.code != CLIPCU_OK) {
+        status = ccu_fail(error, t.error.code, "%s", t.error.text);
     }
-    assert_true(status != CLIPCU_OK || count > 100); /* nothing is dropped */
-    ccu_batch_close(&batch);
+    assert_true(status != CLIPCU_OK || t.count > 100); /* nothing is dropped */
     ccu_source_close(source);
     return status;
 }

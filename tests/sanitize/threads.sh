@@ -18,5 +18,5 @@ for planted in race thread; do
     fi
 done
 echo "the planted races were found"
-"$here/../run.sh" "$build" 2 --tests-regex \
-    '^test_(agree_cpu|engine|model|golden|search|bank|page|sink|source|accuracy|int8|cli_search)$'
+tests='agree_cpu|engine|model|golden|search|bank|page|sink|source|accuracy|int8|pipeline'
+"$here/../run.sh" "$build" 2 --tests-regex "^test_($tests|cli_search|cli_stages)$"

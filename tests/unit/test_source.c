@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "stream/batch.h"
 #include "stream/folder.h"
 #include "stream/reader.h"
 #include "stream/source.h"
@@ -310,54 +309,6 @@ static void knows_pictures_by_their_ending(void **state) {
     assert_false(ccu_folder_is_picture(""));
 }
 
-/* ---- Batches -------------------------------------------------------------------------------- */
-
-/* A picture is the last letter of its path, four times; names with an x fail. */
-static clipcu_status load_letter(const void *context, const char *path, uint8_t *pixels,
-                                 clipcu_error *error) {
-    (void)context;
-    if (strchr(path, 'x') != NULL) { return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: x", path); }
-    memset(pixels, path[strlen(path) - 1], 4);
-    return CLIPCU_OK;
-}
-
-static void packs_batches(void **state) {
-    (void)state;
-    static const char *const inputs[] = { "x1", "a", "x2", "b", "c", "x3", "xx", "d" };
-    ccu_source              *source   = NULL;
-    ccu_batch                batch;
-    clipcu_error             error = { .code = CLIPCU_OK };
-    assert_int_equal(
-        ccu_source_open(&(ccu_source_options){ .inputs = inputs, .inputs_count = 8, .wake_fd = -1 },
-                        &source, &error),
-        CLIPCU_OK);
-    assert_int_equal(ccu_batch_open(
-                         &(ccu_batch_options){
-                             .count_max = 5, .threads = 3, .image_bytes = 4, .load = load_letter },
-                         &batch, &error),
-                     CLIPCU_OK);
-    assert_int_equal(ccu_batch_fill(&batch, source, &error), CLIPCU_OK);
-    assert_int_equal(batch.count, 5);
-    assert_int_equal(batch.loaded, 3);
-    assert_memory_equal(batch.pixels, "aaaabbbbcccc", 12);
-    static const int32_t rows[5] = { -1, 0, -1, 1, 2 };
-    for (int i = 0; i < 5; i++) {
-        assert_string_equal(batch.items[i].path, inputs[i]);
-        assert_int_equal(batch.items[i].row, rows[i]);
-        assert_int_equal(batch.items[i].error.code == CLIPCU_OK, rows[i] >= 0);
-    }
-    assert_string_equal(batch.items[2].error.text, "x2: x");
-    assert_int_equal(ccu_batch_fill(&batch, source, &error), CLIPCU_OK);
-    assert_int_equal(batch.count, 3);
-    assert_int_equal(batch.loaded, 1);
-    assert_memory_equal(batch.pixels, "dddd", 4);
-    assert_int_equal(ccu_batch_fill(&batch, source, &error), CLIPCU_OK);
-    assert_int_equal(batch.count, 0);
-    ccu_batch_close(&batch);
-    ccu_batch_close(&batch);
-    ccu_source_close(source);
-}
-
 /* ---- Words ---------------------------------------------------------------------------------- */
 
 static void cuts_classes_at_commas(void **state) {
@@ -422,7 +373,6 @@ int main(void) {
         cmocka_unit_test(refuses_archives_by_name),
         cmocka_unit_test(bounds_the_depth),
         cmocka_unit_test(knows_pictures_by_their_ending),
-        cmocka_unit_test(packs_batches),
         cmocka_unit_test(cuts_classes_at_commas),
         cmocka_unit_test(reads_words_of_files),
     };
