@@ -5,10 +5,10 @@
 #   python3 tests/golden/make_prompt_golden.py
 #
 # Needs torch, safetensors, numpy (run with torch 2.15); building and testing clipcu needs none.
-# Everything here is written down from the papers: prompts are padded to the whole context with
-# embeddings of id 0, every class goes through the whole tower, context vectors are added before the
-# positions, the loss is cross-entropy, torch.optim.SGD descends. It runs in f64; what is printed is
-# how far the same program in f32 comes out from it.
+# Everything here is written down from the papers: prompts are padded to the whole context (with
+# noise, on which nothing may depend), every class goes through the whole tower, context vectors are
+# added before the positions, the loss is cross-entropy, torch.optim.SGD descends. It runs in f64;
+# what is printed is how far the same program in f32 comes out from it.
 #
 # For each case C: C.values (.) start and C.learned (.) after all steps: ctx, then the meta-net's
 # linear1.weight, .bias, linear2.weight, .bias; C.gradient (.) of the first step; C.rows (K,E) or
@@ -96,6 +96,10 @@ class Prompts:
         self.ids = torch.tensor(self.ids)
         self.ends = self.ids.argmax(-1)
         self.fixed = tower.table[self.ids]
+        # Noise in the pads, which nothing of what comes out may depend on.
+        pads = torch.arange(self.ids.shape[1])[None] > self.ends[:, None]
+        noise = torch.randn(self.fixed.shape, generator=torch.Generator().manual_seed(5))
+        self.fixed = torch.where(pads[..., None], noise.to(self.fixed.dtype), self.fixed)
 
     def __call__(self, ctx):
         """ctx (K, M, C) -> class rows (K, E)"""

@@ -188,6 +188,69 @@ static void steps_are_pytorchs(void **state) {
     }
 }
 
+/* The loss of the first step's pictures; the rate is 0, so nothing is learned. */
+static double loss_now(course *c) {
+    float        *x = malloc((size_t)BATCH * (size_t)c->model.E * sizeof *x);
+    int32_t       label[BATCH], correct = 0;
+    double        loss  = 0.0;
+    clipcu_error  error = { 0 };
+    gather(c, 0, x, label);
+    if (clipcu_learner_step(c->learner, x, label, BATCH, 0.0f, &loss, &correct, &error) !=
+        CLIPCU_OK) {
+        fail_msg("%s", error.text);
+    }
+    free(x);
+    return loss;
+}
+
+/* (loss(v + h d) - loss(v - h d)) / 2 h for d = g / |g| over some of the values: it has to be
+ * |g|. Returns how far it is from that, of |g|. */
+static double slope_apart(course *c, float *values, size_t count) {
+    const size_t at       = (size_t)(values - c->learner->prompt->values);
+    float       *kept     = malloc(count * sizeof *kept);
+    float       *gradient = malloc(count * sizeof *gradient);
+    double       length = 0.0, loss[2];
+    (void)loss_now(c);
+    memcpy(kept, values, count * sizeof *kept);
+    memcpy(gradient, c->learner->gradient + at, count * sizeof *gradient);
+    for (size_t i = 0; i < count; i++) { length += (double)gradient[i] * (double)gradient[i]; }
+    length = sqrt(length);
+    assert_true(length > 0.0);
+    const double h = 1e-2 / fmax(1.0, length);
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < count; i++) {
+            const double d = (double)gradient[i] / length;
+            values[i]      = (float)((double)kept[i] + (side == 0 ? h : -h) * d);
+        }
+        loss[side] = loss_now(c);
+    }
+    memcpy(values, kept, count * sizeof *kept);
+    free(kept);
+    free(gradient);
+    return fabs((loss[0] - loss[1]) / (2.0 * h) - length) / length;
+}
+
+static void gradients_are_slopes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < CASES; i++) {
+        course c;
+        open_course(&c, &cases[i], 0);
+        clipcu_prompt *p     = c.learner->prompt;
+        const size_t   h     = (size_t)p->hidden, C = (size_t)p->C, E = (size_t)p->E;
+        const size_t   meta  = h > 0 ? h * E + h + C * h + C : 0;
+        double         worst = slope_apart(&c, p->context, p->count - meta);
+        if (h > 0) {
+            worst = fmax(worst, slope_apart(&c, p->w1, h * E));
+            worst = fmax(worst, slope_apart(&c, p->b1, h));
+            worst = fmax(worst, slope_apart(&c, p->w2, C * h));
+            worst = fmax(worst, slope_apart(&c, p->b2, C));
+        }
+        printf("%-16s slopes %.1e\n", cases[i].name, worst);
+        if (!(worst <= 2e-3)) { fail_msg("%s: a gradient is no slope", cases[i].name); }
+        close_course(&c);
+    }
+}
+
 static void parts_change_nothing_that_matters(void **state) {
     (void)state;
     for (size_t i = 0; i < CASES; i++) {
@@ -295,6 +358,7 @@ static void wrong_batches_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_are_pytorchs),
+        cmocka_unit_test(gradients_are_slopes),
         cmocka_unit_test(parts_change_nothing_that_matters),
         cmocka_unit_test(a_wrong_rate_is_noticed),
         cmocka_unit_test(rates_are_the_published_ones),
