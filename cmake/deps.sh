@@ -26,6 +26,7 @@ png|libpng-dev|libpng-devel|libpng
 gif|libgif-dev|giflib-devel|giflib
 webp|libwebp-dev|libwebp-devel|libwebp
 zlib|zlib1g-dev|zlib-devel|zlib
+archive|libarchive-dev|libarchive-devel|libarchive
 cmocka|libcmocka-dev|libcmocka-devel|cmocka
 '
 cmake_min=3.21
@@ -71,6 +72,7 @@ is_there() {
     gif)      has_header gif_lib.h ;;
     webp)     has_header webp/demux.h ;;
     zlib)     has_header zlib.h ;;
+    archive)  has_header archive.h ;;
     cmocka)   has_header cmocka.h ;;
     esac
 }

@@ -171,7 +171,9 @@ static clipcu_status take(void *context, ccu_batch *batch, const float *embeddin
     ccu_buffer_clear(&c->buffer);
     for (int32_t i = 0; i < batch->count; i++) {
         const ccu_batch_item *item   = &batch->items[i];
-        ccu_result            result = { .path = item->path, .scores = c->scores };
+        ccu_result            result = { .path   = item->path,
+                                        .sample = item->sample,
+                                        .scores = c->scores };
         if (item->row < 0) {
             result.error = item->error.text;
         } else {

@@ -18,7 +18,8 @@ static clipcu_status take(void *context, ccu_batch *batch, const float *embeddin
         const ccu_batch_item *item   = &batch->items[i];
         const float          *vector = NULL; /* (E) */
         if (item->row >= 0) { vector = embeddings + (size_t)item->row * (size_t)vectors->columns; }
-        status = ccu_vectors_add(vectors, item->path, vector, item->error.text, error);
+        status = ccu_vectors_add(vectors, item->path, vector, item->error.text, item->sample,
+                                 error);
     }
     return status == CLIPCU_OK ? ccu_vectors_flush(vectors, error) : status;
 }

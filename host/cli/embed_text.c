@@ -19,7 +19,8 @@ static clipcu_status work(const ccu_run *run, ccu_reader *reader, ccu_text_chunk
             if (c->errors[i].code == CLIPCU_OK) {
                 vector = c->embeddings + (size_t)row++ * (size_t)vectors->columns;
             }
-            status = ccu_vectors_add(vectors, c->lines[i], vector, c->errors[i].text, error);
+            status = ccu_vectors_add(vectors, c->lines[i], vector, c->errors[i].text, NULL,
+                                     error);
         }
         if (status == CLIPCU_OK) { status = ccu_vectors_flush(vectors, error); }
         if (status != CLIPCU_OK) { return status; }

@@ -128,6 +128,20 @@ static clipcu_status parse_device(const ccu_option *option, const char *shown, c
                     option->argument, value);
 }
 
+static clipcu_status parse_task(const ccu_option *option, const char *shown, const char *value,
+                                ccu_task *out, clipcu_error *error) {
+    char *end   = NULL;
+    errno       = 0;
+    out->index  = strtoll(value, &end, 10);
+    if (value[0] >= '0' && value[0] <= '9' && end[0] == '/' && end[1] >= '0' && end[1] <= '9') {
+        out->count = strtoll(end + 1, &end, 10);
+        if (*end == '\0' && errno == 0 && out->index < out->count) { return CLIPCU_OK; }
+    }
+    return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
+                    "%s: expected %s with I from 0 to N-1, found \"%.100s\"", shown,
+                    option->argument, value);
+}
+
 /* Stores a value at the option's place. memcpy: the place is known as bytes only. */
 static clipcu_status store(const ccu_option *option, const char *shown, const char *value,
                            ccu_arguments *arguments, clipcu_error *error) {
@@ -136,6 +150,7 @@ static clipcu_status store(const ccu_option *option, const char *shown, const ch
     int64_t           number = 0;
     int32_t           choice = 1;
     ccu_device_choice device = { .device = CLIPCU_DEVICE_AUTO };
+    ccu_task          task   = { .index = 0 };
     switch (option->type) {
     case CCU_OPTION_FLAG: memcpy(at, &choice, sizeof choice); break;
     case CCU_OPTION_TEXT:
@@ -156,6 +171,10 @@ static clipcu_status store(const ccu_option *option, const char *shown, const ch
     case CCU_OPTION_DEVICE:
         status = parse_device(option, shown, value, &device, error);
         memcpy(at, &device, sizeof device);
+        break;
+    case CCU_OPTION_TASK:
+        status = parse_task(option, shown, value, &task, error);
+        memcpy(at, &task, sizeof task);
         break;
     case CCU_OPTION_REFUSED:
         return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s is not in this version", shown);

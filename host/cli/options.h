@@ -45,6 +45,7 @@ typedef enum ccu_option_type {
     CCU_OPTION_NUMBER, /* min .. max; int64_t */
     CCU_OPTION_CHOICE, /* one of choices; int32_t, its index */
     CCU_OPTION_DEVICE, /* auto, cpu, cuda, cuda:N; ccu_device_choice */
+    CCU_OPTION_TASK,   /* I/N; ccu_task */
     CCU_OPTION_REFUSED /* designed, not in this version: refused by name */
 } ccu_option_type;
 
@@ -67,6 +68,11 @@ typedef struct ccu_device_choice {
     int32_t       index;
 } ccu_device_choice;
 
+/* One of several processes that share the inputs. */
+typedef struct ccu_task {
+    int64_t index, count; /* count 0: all of it */
+} ccu_task;
+
 /* What was asked for. Strings are borrowed from argv or the tables. */
 typedef struct ccu_arguments {
     const char        *model, *labels, *classes, *bank, *templates, *text, *output;
@@ -86,6 +92,7 @@ typedef struct ccu_arguments {
     int32_t            position, class_specific, resume;
     const char        *rate;
     ccu_device_choice  device;
+    ccu_task           task;                          /* classify, embed */
     const char *const *inputs;
     int32_t            inputs_count;
 } ccu_arguments;

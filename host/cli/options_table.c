@@ -27,9 +27,11 @@ const ccu_command ccu_commands[] = {
     { "classify", CCU_CLASSIFY, "say which of your words fit each picture best",
       "clipcu classify (--classes A,B,.. | --labels FILE | --bank FILE |\n"
       "                        --prompt FILE) [OPTIONS] INPUT...\n",
-      "INPUT is a picture, a folder (with all folders in it), a .txt list of paths, or\n"
-      "- for paths on standard input. Results keep the order of the inputs. A picture\n"
-      "that cannot be read is one result with an error, and the run goes on.\n",
+      "INPUT is a picture, a folder (with all folders in it), a .tar archive, plain or\n"
+      "compressed, a .txt list of paths, or - for paths on standard input; or a pattern\n"
+      "of such names: 'train-{000..127}.tar', '*.jpg'. Results keep the order of the\n"
+      "inputs. A picture that cannot be read is one result with an error, and the run\n"
+      "goes on.\n",
       "  clipcu classify photo.jpg --classes \"cat,dog,boat\"\n"
       "  clipcu classify photos/ --labels labels.txt --top 1\n"
       "  clipcu classify photos/ --labels labels.txt --templates openai80 \\\n"
@@ -41,9 +43,12 @@ const ccu_command ccu_commands[] = {
       "With -o, writes PREFIX.npy (one float32 row of length 1 per input) and\n"
       "PREFIX.jsonl (one line per input: its path or text, its row, and the error if it\n"
       "has one; the row is then all NaN). Without -o, prints one JSON line per input\n"
-      "with the vector in it. INPUT is a picture, a folder, a .txt list of paths, or -\n"
-      "for paths on standard input.\n",
+      "with the vector in it. INPUT is what clipcu classify takes: a picture, a folder,\n"
+      "a .tar archive, a .txt list of paths, or - for paths on standard input; or a\n"
+      "pattern of such names. Captions (NAME.txt) and descriptions (NAME.json) beside\n"
+      "NAME.jpg in an archive go into its line as \"text\" and \"json\".\n",
       "  clipcu embed photos/ -o vectors\n"
+      "  clipcu embed 'laion-{00000..00127}.tar' --task $SLURM_ARRAY_TASK_ID/8 -o part\n"
       "  clipcu embed --text captions.txt -o captions\n"
       "  clipcu embed photo.jpg\n" },
     { "bank", CCU_BANK, "encode class names once, for many runs of classify",
@@ -173,6 +178,10 @@ const ccu_option ccu_option_table[] = {
       "what the rows are called, one per line [default: the paths or texts in PREFIX.jsonl, a "
       "bank's classes, else row numbers]" },
 
+    { "task", 0, CCU_OPTION_TASK, "I/N", AT(task), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED,
+      "Input",
+      "this is one of N runs that share the inputs, from 0 on: every N-th archive and every N-th "
+      "other picture, from the I-th on" },
     { "text", 0, CCU_OPTION_TEXT, "FILE", AT(text), 0, 0, NULL, NULL, CCU_EMBED, "Input",
       "embed the lines of FILE instead of pictures; - for standard input" },
 

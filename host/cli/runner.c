@@ -27,7 +27,9 @@ static ccu_source_options describe(const ccu_arguments *arguments, const ccu_cla
                                  .wake_fd      = -1,
                                  .classes      = classes,
                                  .part         = "test",
-                                 .root         = arguments->root };
+                                 .root         = arguments->root,
+                                 .task         = arguments->task.index,
+                                 .tasks        = arguments->task.count };
 }
 
 int ccu_runner_check(const ccu_arguments *arguments) {
@@ -52,9 +54,10 @@ static int64_t count_inputs(const ccu_arguments *arguments, const ccu_classes *c
         if (strcmp(arguments->inputs[i], "-") == 0) { return 0; }
     }
     if (ccu_source_open(&options, &source, NULL) != CLIPCU_OK) { return 0; }
+    ccu_source_names_only(source, true);
     while (ccu_source_next(source, -1, &item) == CCU_SOURCE_ITEM) {
         count++;
-        if (count % 1024 == 0 && ccu_progress_clock() - started > COUNT_SECONDS) {
+        if (ccu_progress_clock() - started > COUNT_SECONDS) {
             count = 0;
             break;
         }
@@ -70,6 +73,10 @@ typedef struct stage_context {
     const ccu_run *run;
     ccu_progress   progress;
 } stage_context;
+
+static ccu_source_result next(void *context, int wait_ms, ccu_source_item *item) {
+    return ccu_source_next(context, wait_ms, item);
+}
 
 static clipcu_status decode(const void *context, const char *name, const uint8_t *bytes,
                             size_t bytes_count, uint8_t *pixels, clipcu_error *error) {
@@ -174,6 +181,8 @@ int ccu_runner_run(const ccu_run *run) {
             .image_bytes      = (size_t)info.image_size * (size_t)info.image_size * 3,
             .embeddings_bytes = embeddings_bytes(&info),
             .results_bytes    = run->results_bytes,
+            .next             = next,
+            .next_context     = source,
             .decode           = decode,
             .decode_context   = run->engine,
             .encode           = encode,
@@ -184,7 +193,7 @@ int ccu_runner_run(const ccu_run *run) {
             .stopped          = stopped,
             .stopped_context  = run->interrupt,
         };
-        status              = ccu_pipeline_run(&pipeline, source, &stages, &error);
+        status              = ccu_pipeline_run(&pipeline, &stages, &error);
         stages.shared_cores = strncmp(info.device, "cpu", 3) == 0;
     }
     ccu_source_close(source);

@@ -75,7 +75,7 @@ static void add_embedding(ccu_vectors *vectors, const float *vector) {
 }
 
 clipcu_status ccu_vectors_add(ccu_vectors *vectors, const char *name, const float *vector,
-                              const char *why, clipcu_error *error) {
+                              const char *why, const char *sample, clipcu_error *error) {
     clipcu_status status = CLIPCU_OK;
     ccu_buffer_text(&vectors->buffer, "{");
     ccu_escape_json_path(&vectors->buffer, vectors->key, name);
@@ -90,6 +90,7 @@ clipcu_status ccu_vectors_add(ccu_vectors *vectors, const char *name, const floa
         ccu_buffer_text(&vectors->buffer, ",\"error\":");
         ccu_escape_json(&vectors->buffer, ccu_sink_bare_error(name, why));
     }
+    if (sample != NULL) { ccu_buffer_text(&vectors->buffer, sample); }
     ccu_buffer_text(&vectors->buffer, "}\n");
     vectors->row++;
     return status;

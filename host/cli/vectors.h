@@ -30,9 +30,10 @@ clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error);
 clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,
                                ccu_vectors *vectors, clipcu_error *error);
 
-/* Adds one input: its vector (columns), or NULL with why there is none. */
+/* Adds one input: its vector (columns), or NULL with why there is none. sample: what its archive
+ * says of it, see source.h; NULL: nothing. */
 clipcu_status ccu_vectors_add(ccu_vectors *vectors, const char *name, const float *vector,
-                              const char *why, clipcu_error *error);
+                              const char *why, const char *sample, clipcu_error *error);
 
 /* Writes the lines added since the last flush. */
 clipcu_status ccu_vectors_flush(ccu_vectors *vectors, clipcu_error *error);

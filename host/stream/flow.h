@@ -26,7 +26,6 @@ typedef struct ccu_place_queue {
 
 typedef struct ccu_flow {
     const ccu_pipeline_options *o;
-    ccu_source                 *source;
     ccu_batch                  *ring; /* owned (batches) */
     int64_t                     filled, encoding, taken; /* batches so far, in order */
     int32_t                     batches;
@@ -67,8 +66,11 @@ void ccu_flow_add_stage(ccu_flow *p, int32_t s, const ccu_stage *own);
 
 /* pipeline_feed.c: the stages up to pixels. */
 bool ccu_flow_stopped(const ccu_flow *p);
-/* Puts an input in the next place of the batch. Locked. False: path is NULL, no memory. */
-bool ccu_flow_put(ccu_flow *p, ccu_batch *batch, const ccu_source_item *from, char *path);
+/* Makes an item of an input, with its bytes. False: no memory; then they are freed. */
+bool ccu_flow_take_item(const ccu_source_item *from, ccu_batch_item *item);
+void ccu_flow_free_item(ccu_batch_item *item);
+/* Puts it in the next place of the batch. Locked. */
+void ccu_flow_put(ccu_flow *p, ccu_batch *batch, const ccu_batch_item *item);
 void ccu_flow_read_item(ccu_batch_item *item, ccu_stage *own);
 void ccu_flow_decode_item(const ccu_flow *p, ccu_place at, ccu_stage *own);
 /* Threads; context is the ccu_flow. */

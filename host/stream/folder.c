@@ -80,8 +80,8 @@ static clipcu_status read_listing(ccu_folder *folder, ccu_listing *listing, clip
     clipcu_status status = CLIPCU_OK;
     DIR          *dir    = opendir(folder->path);
     if (dir == NULL) {
-        return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot list the folder: %s", folder->path,
-                        strerror(errno));
+        return ccu_fail(error, errno == ENOMEM ? CLIPCU_ERR_NOMEM : CLIPCU_ERR_IO,
+                        "%s: cannot list the folder: %s", folder->path, strerror(errno));
     }
     for (;;) {
         errno                      = 0;

@@ -79,10 +79,7 @@ static void encode(ccu_flow *p, void *encoder) {
 
 static void empty(ccu_batch *batch) {
     for (int32_t i = 0; i < batch->count; i++) {
-        ccu_free(batch->items[i].path);
-        ccu_free(batch->items[i].bytes);
-        batch->items[i].path  = NULL;
-        batch->items[i].bytes = NULL;
+        ccu_flow_free_item(&batch->items[i]);
     }
     batch->count   = 0;
     batch->loaded  = 0;
@@ -143,13 +140,16 @@ static void *run_sink(void *context) {
 
 /* The next inputs, up to a batch of them; false: there are none. */
 static bool fill_alone(ccu_flow *p, ccu_batch *batch, ccu_stage *own) {
-    ccu_source_item item;
+    ccu_source_item from;
+    ccu_batch_item  item;
     const double    began = ccu_flow_now();
     while (batch->count < p->o->batch_max && !p->failed && !ccu_flow_stopped(p) &&
-           ccu_source_next(p->source, batch->count == 0 ? -1 : CCU_FLOW_WAIT_MS, &item) ==
+           p->o->next(p->o->next_context, batch->count == 0 ? -1 : CCU_FLOW_WAIT_MS, &from) ==
                CCU_SOURCE_ITEM) {
-        if (ccu_flow_put(p, batch, &item, ccu_strdup(item.path))) {
+        if (ccu_flow_take_item(&from, &item)) {
+            ccu_flow_put(p, batch, &item);
             own->items++;
+            own->bytes += item.bytes_count;
         } else {
             ccu_flow_fail_path(p);
         }
@@ -165,6 +165,9 @@ static void load_alone(ccu_flow *p, ccu_stage *read, ccu_stage *decoding) {
         if (at.batch->items[at.index].error.code == CLIPCU_OK) {
             ccu_flow_decode_item(p, at, decoding);
         }
+    }
+    while (p->to_decode.count > 0) { /* those that came with their bytes */
+        ccu_flow_decode_item(p, ccu_flow_pop(&p->to_decode), decoding);
     }
 }
 
@@ -285,12 +288,12 @@ static void run_all(ccu_flow *p, int32_t readers, int32_t decoders, pthread_t *t
     run_alone(p);
 }
 
-clipcu_status ccu_pipeline_run(const ccu_pipeline_options *options, ccu_source *source,
-                               ccu_stages *stages, clipcu_error *error) {
+clipcu_status ccu_pipeline_run(const ccu_pipeline_options *options, ccu_stages *stages,
+                               clipcu_error *error) {
     const int32_t readers  = options->readers > 0 ? options->readers : 2;
     const int32_t decoders = options->decoders > 0 ? options->decoders : ccu_threads_online();
     const int32_t encoders = options->encoders_count;
-    ccu_flow      p        = { .o = options, .source = source, .stages = stages };
+    ccu_flow      p        = { .o = options, .stages = stages };
     assert(options->batch_max > 0 && options->image_bytes > 0 && encoders > 0);
     p.batches               = options->batches >= 2 ? options->batches : 3 + encoders;
     *stages                 = (ccu_stages){ .seconds = 0.0 };

@@ -6,8 +6,9 @@
  * filled; readers fetch files, decoders write pixels to those places; a full batch is encoded and
  * its results are taken, batch after batch in input order. Every stage waits when the next has no
  * room, so memory is that of the ring plus at most READ_AHEAD_BYTES of files read and not yet
- * decoded. Every input is one item, with its pixels or its error: nothing is lost. Where no threads
- * can be started, one stage follows the other on the caller's. */
+ * decoded; those of an archive come from the source with their bytes. Every input is one item, with
+ * its pixels or its error: nothing is lost. Where no threads can be started, one stage follows the
+ * other on the caller's. */
 #ifndef CCU_STREAM_PIPELINE_H
 #define CCU_STREAM_PIPELINE_H
 
@@ -15,7 +16,8 @@
 #include "stream/stages.h"
 
 typedef struct ccu_batch_item {
-    char        *path;        /* owned by the pipeline, as bytes is */
+    char        *path;        /* owned by the pipeline, as sample and bytes are */
+    char        *sample;      /* what its archive says of it, see source.h; NULL: nothing */
     int32_t      class_index; /* of a labelled data set; -1: none */
     clipcu_error error;       /* OK: loaded */
     int32_t      row;         /* of pixels and of all that is computed from them; -1: not loaded */
@@ -36,6 +38,8 @@ typedef struct ccu_batch {
     bool            encoded;
 } ccu_batch;
 
+/* The next input, as ccu_source_next. Always from the same thread. */
+typedef ccu_source_result (*ccu_next_fn)(void *context, int wait_ms, ccu_source_item *item);
 /* Picture file in memory -> pixels; called by several threads at once. */
 typedef clipcu_status (*ccu_decode_fn)(const void *context, const char *name, const uint8_t *bytes,
                                        size_t bytes_count, uint8_t *pixels, clipcu_error *error);
@@ -50,6 +54,8 @@ typedef struct ccu_pipeline_options {
     int32_t       decoders;    /* threads; 0: one per online core */
     size_t        image_bytes; /* of one decoded picture */
     size_t        embeddings_bytes, results_bytes; /* of a batch */
+    ccu_next_fn   next;
+    void         *next_context;
     ccu_decode_fn decode;
     const void   *decode_context;
     ccu_batch_fn  encode;
@@ -63,10 +69,10 @@ typedef struct ccu_pipeline_options {
     void         *stopped_context;
 } ccu_pipeline_options;
 
-/* Runs until the source ends, or is stopped, or something fails that is not an input's own, and
+/* Runs until the inputs end, or is stopped, or something fails that is not an input's own, and
  * tells in *stages what each stage did. What was encoded before is taken in any case but for a
  * failure of take itself. NOMEM, or what the callbacks return. */
-clipcu_status ccu_pipeline_run(const ccu_pipeline_options *options, ccu_source *source,
-                               ccu_stages *stages, clipcu_error *error);
+clipcu_status ccu_pipeline_run(const ccu_pipeline_options *options, ccu_stages *stages,
+                               clipcu_error *error);
 
 #endif

@@ -20,22 +20,38 @@ static ccu_batch *next_to_fill(ccu_flow *p, ccu_stage *own) {
     return p->stopping ? NULL : &p->ring[p->filled % p->batches];
 }
 
-/* Puts an input in the next place of the batch. Locked. False: no memory. */
-bool ccu_flow_put(ccu_flow *p, ccu_batch *batch, const ccu_source_item *from, char *path) {
-    ccu_batch_item *item = &batch->items[batch->count];
-    if (path == NULL) { return false; }
-    item->path        = path;
-    item->class_index = from->class_index;
-    item->error       = from->error;
-    item->row         = -1;
-    batch->count++;
+bool ccu_flow_take_item(const ccu_source_item *from, ccu_batch_item *item) {
+    *item = (ccu_batch_item){ .path        = ccu_strdup(from->path),
+                              .sample      = from->sample[0] == '\0' ? NULL
+                                                                     : ccu_strdup(from->sample),
+                              .class_index = from->class_index,
+                              .error       = from->error,
+                              .row         = -1,
+                              .bytes       = from->bytes,
+                              .bytes_count = from->bytes_count };
+    if (item->path != NULL && (item->sample != NULL || from->sample[0] == '\0')) { return true; }
+    ccu_flow_free_item(item);
+    return false;
+}
+
+void ccu_flow_free_item(ccu_batch_item *item) {
+    ccu_free(item->path);
+    ccu_free(item->sample);
+    ccu_free(item->bytes);
+    *item = (ccu_batch_item){ .path = NULL };
+}
+
+void ccu_flow_put(ccu_flow *p, ccu_batch *batch, const ccu_batch_item *item) {
+    const int32_t index = batch->count++;
+    batch->items[index] = *item;
     if (item->error.code != CLIPCU_OK) {
         batch->done++;
-    } else {
-        p->undecoded++;
-        ccu_flow_push(&p->to_read, batch, batch->count - 1);
+        return;
     }
-    return true;
+    p->undecoded++;
+    ccu_flow_count_queues(p);
+    p->read_bytes += item->bytes_count;
+    ccu_flow_push(item->bytes != NULL ? &p->to_decode : &p->to_read, batch, index);
 }
 
 static void close_batch(ccu_flow *p, ccu_batch *batch) {
@@ -45,31 +61,45 @@ static void close_batch(ccu_flow *p, ccu_batch *batch) {
     ccu_flow_wake(&p->ready);
 }
 
+/* The next input as an item; *ok false: no memory for it. */
+static ccu_source_result next_item(ccu_flow *p, int wait_ms, ccu_batch_item *item, bool *ok,
+                                   ccu_stage *own) {
+    ccu_source_item   from;
+    const double      began  = ccu_flow_now();
+    ccu_source_result result = CCU_SOURCE_END;
+    if (!ccu_flow_stopped(p)) { result = p->o->next(p->o->next_context, wait_ms, &from); }
+    *ok = result != CCU_SOURCE_ITEM || ccu_flow_take_item(&from, item);
+    own->busy += ccu_flow_now() - began;
+    return result;
+}
+
+/* Room for an item, in memory and in a batch. Locked. */
+static void wait_for_room(ccu_flow *p, const ccu_batch_item *item, ccu_batch **batch,
+                          ccu_stage *own) {
+    while (item->bytes != NULL && p->read_bytes > READ_AHEAD_BYTES && !p->stopping) {
+        ccu_flow_wait(p, &p->read_room, &own->blocked);
+    }
+    if (*batch == NULL) { *batch = next_to_fill(p, own); }
+}
+
 void *ccu_flow_source(void *context) {
-    ccu_flow       *p     = context;
-    ccu_stage       own   = { .items = 0 };
-    ccu_batch      *batch = NULL;
-    ccu_source_item item;
+    ccu_flow      *p     = context;
+    ccu_stage      own   = { .items = 0 };
+    ccu_batch     *batch = NULL;
+    ccu_batch_item item  = { .path = NULL };
     for (;;) {
-        const double            began   = ccu_flow_now();
-        const int               wait_ms = batch == NULL ? -1 : CCU_FLOW_WAIT_MS;
-        const ccu_source_result result  = ccu_flow_stopped(p)
-                                              ? CCU_SOURCE_END
-                                              : ccu_source_next(p->source, wait_ms, &item);
-        char *path = result == CCU_SOURCE_ITEM ? ccu_strdup(item.path) : NULL;
-        own.busy += ccu_flow_now() - began;
+        bool      ok      = true;
+        const int wait_ms = batch == NULL ? -1 : CCU_FLOW_WAIT_MS;
+        const ccu_source_result result = next_item(p, wait_ms, &item, &ok, &own);
         ccu_flow_lock(p);
-        if (result == CCU_SOURCE_ITEM && batch == NULL) { batch = next_to_fill(p, &own); }
-        if (p->stopping || result == CCU_SOURCE_END) {
-            ccu_free(path);
-            break; /* locked */
-        }
+        if (!ok) { ccu_flow_fail_path(p); }
+        if (ok && result == CCU_SOURCE_ITEM) { wait_for_room(p, &item, &batch, &own); }
+        if (p->stopping || result == CCU_SOURCE_END) { break; } /* locked */
         if (result == CCU_SOURCE_ITEM) {
             own.items++;
-            if (!ccu_flow_put(p, batch, &item, path)) {
-                ccu_flow_fail_path(p);
-                break; /* locked */
-            }
+            own.bytes += item.bytes_count;
+            ccu_flow_put(p, batch, &item);
+            item = (ccu_batch_item){ .path = NULL };
         }
         if (result == CCU_SOURCE_LATER || batch->count == p->o->batch_max) {
             close_batch(p, batch);
@@ -81,6 +111,7 @@ void *ccu_flow_source(void *context) {
     p->source_ended = true;
     ccu_flow_wake_all(p);
     ccu_flow_unlock(p);
+    ccu_flow_free_item(&item);
     ccu_flow_add_stage(p, CCU_STAGE_SOURCE, &own);
     return NULL;
 }

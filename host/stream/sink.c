@@ -37,13 +37,18 @@ const char *ccu_sink_bare_error(const char *path, const char *error) {
     return error;
 }
 
+static void end_jsonl(const ccu_result *result, ccu_buffer *buffer) {
+    if (result->sample != NULL) { ccu_buffer_text(buffer, result->sample); }
+    ccu_buffer_text(buffer, "}\n");
+}
+
 static void add_jsonl(const ccu_result *result, ccu_buffer *buffer) {
     ccu_buffer_text(buffer, "{");
     ccu_escape_json_path(buffer, "path", result->path);
     if (result->error != NULL) {
         ccu_buffer_text(buffer, ",\"error\":");
         ccu_escape_json(buffer, ccu_sink_bare_error(result->path, result->error));
-        ccu_buffer_text(buffer, "}\n");
+        end_jsonl(result, buffer);
         return;
     }
     ccu_buffer_text(buffer, ",\"labels\":[");
@@ -56,7 +61,8 @@ static void add_jsonl(const ccu_result *result, ccu_buffer *buffer) {
         ccu_escape_json_number(buffer, result->scores[i].cosine, DIGITS);
         ccu_buffer_text(buffer, "}");
     }
-    ccu_buffer_text(buffer, "]}\n");
+    ccu_buffer_text(buffer, "]");
+    end_jsonl(result, buffer);
 }
 
 static void add_csv(const ccu_sink *sink, const ccu_result *result, ccu_buffer *buffer) {

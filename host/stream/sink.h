@@ -7,7 +7,8 @@
 typedef enum ccu_format {
     CCU_FORMAT_TABLE = 0, /* for people */
     CCU_FORMAT_JSONL = 1, /* {"path":..,"labels":[{"label":..,"probability":..,"cosine":..},..]}
-                             or {"path":..,"error":..} */
+                             or {"path":..,"error":..}; behind either
+                             what its archive says: ,"text":..,"json":.. */
     CCU_FORMAT_CSV   = 2  /* path,label_1,probability_1,cosine_1,..,error with a header line */
 } ccu_format;
 
@@ -18,6 +19,7 @@ typedef struct ccu_score {
 
 typedef struct ccu_result {
     const char      *path;
+    const char      *sample; /* what its archive says of it, see source.h; NULL: nothing */
     const char      *error;  /* NULL: none */
     const ccu_score *scores; /* (count), best first; not read if there is an error */
     int32_t          count;

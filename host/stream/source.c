@@ -8,13 +8,19 @@
 #include <sys/stat.h>
 
 #include "base/memory.h"
+#include "stream/expand.h"
 #include "stream/folder.h"
 #include "stream/reader.h"
+#include "stream/shard.h"
 #include "stream/split_file.h"
 
 struct ccu_source {
     ccu_source_options options;
     int32_t            next; /* input to open next */
+    ccu_expand         expand;
+    ccu_shard          shard;
+    bool               names_only;
+    int64_t            units; /* archives and other pictures so far, for tasks */
     ccu_reader         list; /* fd -1: none open */
     ccu_folder         folder;
     ccu_split_file     split;
@@ -31,16 +37,14 @@ static bool ends_with(const char *text, const char *ending) {
 
 clipcu_status ccu_source_open(const ccu_source_options *options, ccu_source **out,
                               clipcu_error *error) {
-    static const char *const refused[] = { ".tar", ".tar.gz", ".tgz", ".zip" };
     assert(options->inputs_count >= 0);
     for (int32_t i = 0; i < options->inputs_count; i++) {
-        for (size_t k = 0; k < sizeof refused / sizeof refused[0]; k++) {
-            if (ends_with(options->inputs[i], refused[k])) {
-                return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
-                                "%s: %s archives are not in this version; unpack it and give the "
-                                "folder",
-                                options->inputs[i], refused[k]);
-            }
+        const char *input = options->inputs[i];
+        if (ends_with(input, ".zip") || (ccu_shard_is(input) && options->classes != NULL)) {
+            return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED,
+                            "%s: expected a folder or list%s, found an archive; unpack it and give "
+                            "the folder",
+                            input, options->classes == NULL ? " or tar archive" : " with labels");
         }
     }
     ccu_source *source = ccu_alloc_zeroed(1, sizeof *source);
@@ -58,6 +62,8 @@ void ccu_source_close(ccu_source *source) {
     ccu_reader_close(&source->list);
     ccu_folder_close(&source->folder);
     ccu_split_file_close(&source->split);
+    ccu_shard_close(&source->shard);
+    ccu_expand_close(&source->expand);
     ccu_free(source);
 }
 
@@ -167,32 +173,86 @@ static ccu_source_result next_in_list(ccu_source *source, int wait_ms, ccu_sourc
     }
 }
 
-/* Opens an input. True: it is itself an item, a picture or a failure. */
-static bool open_input(ccu_source *source, const char *input, ccu_source_item *item) {
-    struct stat info;
-    const bool  standard = strcmp(input, "-") == 0;
-    const bool  folder   = !standard && stat(input, &info) == 0 && S_ISDIR(info.st_mode);
-    source->name         = standard ? "standard input" : input;
-    source->line         = 0;
-    item->path           = source->name;
-    if (source->options.classes != NULL && !standard && !folder && ccu_split_file_is(input)) {
-        return ccu_split_file_open(input, source->options.part, source->options.root,
-                                   &source->split, &item->error) != CLIPCU_OK;
+/* The next picture of the open archive; false when it is done. */
+static bool next_in_shard(ccu_source *source, ccu_source_item *item) {
+    ccu_shard_picture *picture = NULL;
+    if (ccu_shard_next(&source->shard, !source->names_only, &picture, &item->sample)) {
+        item->path        = picture->path != NULL ? picture->path : source->name;
+        item->error       = picture->error;
+        item->bytes       = picture->bytes;
+        item->bytes_count = picture->bytes_count;
+        picture->bytes    = NULL;
+        return true;
     }
-    if (standard || ends_with(input, ".txt") || (source->options.classes != NULL && !folder)) {
-        return ccu_reader_open(standard ? NULL : input, (size_t)line_max(source),
-                               source->options.wake_fd, &source->list,
-                               &item->error) != CLIPCU_OK;
+    if (source->shard.left_out > 0) {
+        warn(source, "texts in it were left out: too long, or no JSON object",
+             source->shard.left_out);
     }
-    if (folder) { return ccu_folder_open(input, &source->folder, &item->error) != CLIPCU_OK; }
-    return true; /* also a missing file: whoever loads it says so */
+    if (source->shard.found == 0) { warn(source, "no pictures in this archive", -1); }
+    ccu_shard_close(&source->shard);
+    return false;
 }
 
-ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_item *item) {
+/* Whether the next archive or picture is this task's. */
+static bool is_mine(ccu_source *source) {
+    const int64_t tasks = source->options.tasks;
+    return tasks <= 1 || source->units++ % tasks == source->options.task;
+}
+
+typedef enum opened { OPENED, OPENED_ITEM, OPENED_SHARD_ITEM } opened;
+
+/* Opens an input, which may itself be an item, a picture or a failure. */
+static opened open_input(ccu_source *source, const char *input, ccu_source_item *item) {
+    struct stat   info;
+    const bool    standard = strcmp(input, "-") == 0;
+    const bool    folder   = !standard && stat(input, &info) == 0 && S_ISDIR(info.st_mode);
+    clipcu_status status   = CLIPCU_OK;
+    source->name           = standard ? "standard input" : input;
+    source->line           = 0;
+    item->path             = source->name;
+    if (folder) {
+        status = ccu_folder_open(input, &source->folder, &item->error);
+    } else if (!standard && ccu_shard_is(input)) {
+        if (!is_mine(source)) { return OPENED; }
+        status = ccu_shard_open(input, &source->shard, &item->error);
+        return status == CLIPCU_OK ? OPENED : OPENED_SHARD_ITEM;
+    } else if (source->options.classes != NULL && !standard && ccu_split_file_is(input)) {
+        status = ccu_split_file_open(input, source->options.part, source->options.root,
+                                     &source->split, &item->error);
+    } else if (standard || ends_with(input, ".txt") || source->options.classes != NULL) {
+        status = ccu_reader_open(standard ? NULL : input, (size_t)line_max(source),
+                                 source->options.wake_fd, &source->list, &item->error);
+    } else {
+        return OPENED_ITEM; /* also a missing file: whoever loads it says so */
+    }
+    return status == CLIPCU_OK ? OPENED : OPENED_ITEM;
+}
+
+/* The next input that is no pattern, or *error with the name of one. False: there is none. */
+static bool next_input(ccu_source *source, const char **input, clipcu_error *error) {
     for (;;) {
-        item->path        = NULL;
-        item->class_index = -1;
-        item->error       = (clipcu_error){ .code = CLIPCU_OK };
+        if (source->expand.pattern != NULL) {
+            if (ccu_expand_next(&source->expand, input, error)) { return true; }
+            ccu_expand_close(&source->expand);
+        }
+        if (source->next == source->options.inputs_count) { return false; }
+        *input = source->options.inputs[source->next++];
+        if (!ccu_expand_is(*input) || ccu_name_exists(*input)) { return true; }
+        if (ccu_expand_open(*input, &source->expand, error) != CLIPCU_OK) { return true; }
+    }
+}
+
+void ccu_source_names_only(ccu_source *source, bool names_only) {
+    source->names_only = names_only;
+}
+
+/* The next input; *whole: it needs no asking whose it is. */
+static ccu_source_result next_of_all(ccu_source *source, int wait_ms, ccu_source_item *item,
+                                     bool *whole) {
+    for (;;) {
+        const char *input = NULL;
+        *item  = (ccu_source_item){ .class_index = -1, .sample = "" };
+        *whole = false;
         if (source->list.fd >= 0) {
             const ccu_source_result result = next_in_list(source, wait_ms, item);
             if (result != CCU_SOURCE_END) { return result; }
@@ -200,10 +260,26 @@ ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_it
             if (next_in_folder(source, item)) { return CCU_SOURCE_ITEM; }
         } else if (source->split.root != NULL) {
             if (next_in_split(source, item)) { return CCU_SOURCE_ITEM; }
-        } else if (source->next == source->options.inputs_count) {
+        } else if (source->shard.name != NULL) {
+            *whole = true;
+            if (next_in_shard(source, item)) { return CCU_SOURCE_ITEM; }
+        } else if (!next_input(source, &input, &item->error)) {
             return CCU_SOURCE_END;
-        } else if (open_input(source, source->options.inputs[source->next++], item)) {
+        } else if (item->error.code != CLIPCU_OK) {
+            item->path = input;
             return CCU_SOURCE_ITEM;
+        } else {
+            const opened result = open_input(source, input, item);
+            *whole              = result == OPENED_SHARD_ITEM;
+            if (result != OPENED) { return CCU_SOURCE_ITEM; }
         }
+    }
+}
+
+ccu_source_result ccu_source_next(ccu_source *source, int wait_ms, ccu_source_item *item) {
+    for (;;) {
+        bool                    whole  = false;
+        const ccu_source_result result = next_of_all(source, wait_ms, item, &whole);
+        if (result != CCU_SOURCE_ITEM || whole || is_mine(source)) { return result; }
     }
 }

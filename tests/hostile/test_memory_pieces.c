@@ -22,6 +22,7 @@
 #include "stream/sink.h"
 #include "stream/words.h"
 #include "support/st_dir.h"
+#include "support/st_tar.h"
 #include "text/tokenizer.h"
 
 #define SOURCE CLIPCU_SOURCE_DIR
@@ -119,16 +120,24 @@ static void pictures(void **state) {
 
 typedef struct files {
     st_dir dir;
-    char   list[512], output[512], labels[512];
+    char   list[512], output[512], labels[512], shard[512];
     off_t  page_bytes; /* 0: not known yet */
+    bool   archives;   /* among the inputs. libarchive ends the process where it has no memory */
 } files;
 
 static int set_up(void **state) {
-    files *f = calloc(1, sizeof *f);
+    static st_tar tar;
+    files        *f = calloc(1, sizeof *f);
     st_dir_make(&f->dir);
     st_dir_write_text(&f->dir, "list.txt", "one.png\n\nmissing.png\ntwo.png\n");
     st_dir_write_text(&f->dir, "labels.txt", "cat {}\n\ndog {}\nboat {}\n");
+    st_tar_add_text(&tar, "1.json", "{\"a\": 1}");
+    st_tar_add_text(&tar, "1.jpg", "any");
+    st_tar_add_text(&tar, "1.txt", "a caption");
+    st_tar_add_text(&tar, "2.jpg", "any");
+    st_tar_write(&tar, &f->dir, "a.tar");
     (void)st_dir_join(&f->dir, "list.txt", f->list);
+    (void)st_dir_join(&f->dir, "a.tar", f->shard);
     (void)st_dir_join(&f->dir, "labels.txt", f->labels);
     (void)st_dir_join(&f->dir, "out.npy", f->output);
     *state = f;
@@ -166,6 +175,10 @@ typedef struct taken {
     clipcu_error error; /* of the first item that has one, but for files that are not there */
 } taken;
 
+static ccu_source_result next(void *context, int wait_ms, ccu_source_item *item) {
+    return ccu_source_next(context, wait_ms, item);
+}
+
 static clipcu_status take(void *context, ccu_batch *batch, clipcu_error *error) {
     taken *t = context;
     (void)error;
@@ -179,21 +192,24 @@ static clipcu_status take(void *context, ccu_batch *batch, clipcu_error *error) 
 /* An input that cannot be read for want of memory is an item with that error. */
 static clipcu_status read_inputs(void *context, clipcu_error *error) {
     files                   *f        = context;
-    const char              *inputs[] = { f->list, PICTURES, "single.png" };
+    const char              *inputs[] = { f->list, PICTURES, "single.png", f->shard };
     void                    *encoder  = NULL;
     taken                    t        = { .count = 0 };
     ccu_source              *source   = NULL;
     ccu_stages               stages;
-    const ccu_source_options options = { .inputs = inputs, .inputs_count = 3, .wake_fd = -1 };
+    const ccu_source_options options = { .inputs       = inputs,
+                                         .inputs_count = f->archives ? 4 : 3,
+                                         .wake_fd      = -1 };
     clipcu_status            status  = ccu_source_open(&options, &source, error);
     assert_true((status == CLIPCU_OK) == (source != NULL));
     if (status == CLIPCU_OK) {
         const ccu_pipeline_options pipeline = { .batch_max = 64, .readers = 1, .decoders = 1,
-                                                .image_bytes = 12, .decode = decode_stage,
+                                                .image_bytes = 12, .next = next,
+                                                .next_context = source, .decode = decode_stage,
                                                 .encode = encode_stage, .encoders = &encoder,
                                                 .encoders_count = 1, .take = take,
                                                 .take_context = &t };
-        status = ccu_pipeline_run(&pipeline, source, &stages, error);
+        status = ccu_pipeline_run(&pipeline, &stages, error);
     }
     if (status == CLIPCU_OK && t.error.code != CLIPCU_OK) {
         status = ccu_fail(error, t.error.code, "%s", t.error.text);
@@ -217,10 +233,14 @@ static clipcu_status read_words(void *context, clipcu_error *error) {
 }
 
 static void inputs(void **state) {
+    files      *f           = *state;
     const sweep pictures_in = { .name = "inputs", .work = read_inputs, .fixture = *state,
                                 .may_be_io = true };
     const sweep words_in    = { .name = "words", .work = read_words, .fixture = *state };
     sweep_both(&pictures_in);
+    f->archives = true;
+    sweep_run(&pictures_in, HEAP_OURS);
+    f->archives = false;
     sweep_both(&words_in);
 }
 

@@ -25,7 +25,7 @@ version=$(awk '/^#define CLIPCU_VERSION_/ { printf "%s%s", dot, $3; dot = "." }'
 test "$(field Package)" = clipcu || fail "it is called $(field Package)"
 test "$(field Version)" = "$version" || fail "version $(field Version), expected $version"
 test "$(field Architecture)" = "$architecture" || fail "architecture $(field Architecture)"
-for needed in libc6 libdnnl libcjson libjpeg libpng libwebp; do
+for needed in libc6 libdnnl libcjson libjpeg libpng libwebp libarchive; do
     field Depends | grep -q "$needed" || fail "it does not depend on $needed: $(field Depends)"
 done
 field Description | grep -q CLIP || fail "no description"

@@ -19,4 +19,4 @@ for planted in race thread; do
 done
 echo "the planted races were found"
 tests='agree_cpu|engine|model|golden|search|bank|page|sink|source|accuracy|int8|pipeline'
-"$here/../run.sh" "$build" 2 --tests-regex "^test_($tests|cli_search|cli_stages)$"
+"$here/../run.sh" "$build" 2 --tests-regex "^test_($tests|cli_search|cli_stages|cli_shards)$"

@@ -48,6 +48,7 @@ static const char *sample(const ccu_option *option) {
     case CCU_OPTION_NUMBER: return "7";
     case CCU_OPTION_CHOICE: return option->choices[1];
     case CCU_OPTION_DEVICE: return "cuda:3";
+    case CCU_OPTION_TASK: return "1/3";
     }
     return NULL;
 }

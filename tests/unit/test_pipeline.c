@@ -45,6 +45,10 @@ static uint64_t seed_of(const char *name) {
     return seed | 1;
 }
 
+static ccu_source_result next(void *context, int wait_ms, ccu_source_item *item) {
+    return ccu_source_next(context, wait_ms, item);
+}
+
 static clipcu_status decode(const void *context, const char *name, const uint8_t *bytes,
                             size_t bytes_count, uint8_t *pixels, clipcu_error *error) {
     const scene *s    = context;
@@ -144,6 +148,8 @@ static clipcu_status run(scene *s, int32_t batch_max, int32_t batches, int32_t d
                                            .decoders         = decoders,
                                            .image_bytes      = 4,
                                            .results_bytes    = (size_t)batch_max * sizeof(int32_t),
+                                           .next             = next,
+                                           .next_context     = source,
                                            .decode           = decode,
                                            .decode_context   = s,
                                            .encode           = encode,
@@ -153,7 +159,7 @@ static clipcu_status run(scene *s, int32_t batch_max, int32_t batches, int32_t d
                                            .take_context     = s,
                                            .stopped          = stopped,
                                            .stopped_context  = s };
-    const clipcu_status status = ccu_pipeline_run(&options, source, &s->stages, &s->error);
+    const clipcu_status status = ccu_pipeline_run(&options, &s->stages, &s->error);
     ccu_source_close(source);
     return status;
 }
