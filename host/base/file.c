@@ -1,10 +1,11 @@
 /* Files; see file.h. */
-#define _GNU_SOURCE /* MADV_*, fileno */
+#define _GNU_SOURCE /* MADV_*, fileno, flock */
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -178,17 +179,18 @@ clipcu_status ccu_path_join(char *out, const char *dir, const char *name, clipcu
 
 /* Opens the file that is written under another name. Not through a link that lies in the way, and
  * not waiting for the reader of a pipe that does. */
-static FILE *open_part(const char *part) {
+static FILE *open_part(const char *part, bool again) {
     struct stat info;
-    const int   flags  = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const int   flags  = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (again ? 0 : O_CREAT);
     const int   fd     = open(part, flags, 0666);
     FILE       *stream = NULL;
     if (fd < 0) { return NULL; }
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
-        stream = fdopen(fd, "wb");
-        if (stream == NULL) { (void)unlink(part); } /* already failing */
-    } else {
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         errno = EEXIST;
+    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        errno = EBUSY; /* where there are no locks, go without */
+    } else if (again || ftruncate(fd, 0) == 0) {
+        stream = fdopen(fd, "wb");
     }
     if (stream == NULL) {
         const int cause = errno;
@@ -198,7 +200,8 @@ static FILE *open_part(const char *part) {
     return stream;
 }
 
-clipcu_status ccu_writer_open(const char *path, ccu_writer *writer, clipcu_error *error) {
+static clipcu_status open_writer(const char *path, bool again, ccu_writer *writer,
+                                 clipcu_error *error) {
     struct stat info;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
         return ccu_fail(error, CLIPCU_ERR_IO, "%s: expected a file to write, found a %s", path,
@@ -210,12 +213,20 @@ clipcu_status ccu_writer_open(const char *path, ccu_writer *writer, clipcu_error
     }
     (void)snprintf(writer->path, sizeof writer->path, "%s", path); /* length checked above */
     (void)snprintf(writer->part, sizeof writer->part, "%.*s.part", CCU_PATH_MAX - 6, path);
-    writer->stream = open_part(writer->part);
+    writer->stream = open_part(writer->part, again);
     if (writer->stream == NULL) {
         return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot write: %s", writer->part,
-                        strerror(errno));
+                        errno == EBUSY ? "another process does" : strerror(errno));
     }
     return CLIPCU_OK;
+}
+
+clipcu_status ccu_writer_open(const char *path, ccu_writer *writer, clipcu_error *error) {
+    return open_writer(path, false, writer, error);
+}
+
+clipcu_status ccu_writer_reopen(const char *path, ccu_writer *writer, clipcu_error *error) {
+    return open_writer(path, true, writer, error);
 }
 
 clipcu_status ccu_writer_commit(ccu_writer *writer, clipcu_error *error) {

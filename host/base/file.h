@@ -59,7 +59,8 @@ clipcu_status ccu_path_join(char *out, const char *dir, const char *name, clipcu
 
 /* Writing: open, fwrite to .stream, then commit (flush, sync, rename over path) or abandon
  * (the temporary file is removed). Exactly one of the two ends it. IO if path is there and no file:
- * the rename would replace a device or pipe; if path.part is a link, device or pipe. */
+ * the rename would replace a device or pipe; if path.part is a link, device or pipe, or if another
+ * process is writing it. */
 typedef struct ccu_writer {
     FILE *stream;
     char  path[CCU_PATH_MAX];
@@ -67,6 +68,8 @@ typedef struct ccu_writer {
 } ccu_writer;
 
 clipcu_status ccu_writer_open(const char *path, ccu_writer *writer, clipcu_error *error);
+/* The same with what is already in path.part, which has to be there. */
+clipcu_status ccu_writer_reopen(const char *path, ccu_writer *writer, clipcu_error *error);
 clipcu_status ccu_writer_commit(ccu_writer *writer, clipcu_error *error);
 void          ccu_writer_abandon(ccu_writer *writer);
 

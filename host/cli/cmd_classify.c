@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/html.h"
 #include "cli/report.h"
+#include "cli/run_file.h"
 #include "cli/runner.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -18,6 +19,7 @@
 #define HELP_HINT "; see clipcu classify --help"
 
 typedef struct classifier {
+    ccu_run_state  state; /* of the results in -o FILE */
     clipcu_engine *engine;
     clipcu_bank   *bank;
     ccu_sink       sink;
@@ -56,6 +58,12 @@ static int check_arguments(const ccu_arguments *arguments) {
         ccu_report("expected one of --bank and --prompt, found both" HELP_HINT);
         return CCU_EXIT_USAGE;
     }
+    const int status = ccu_run_file_check_arguments(arguments);
+    if (status != CCU_EXIT_OK) { return status; }
+    if (arguments->resume != 0 && arguments->format == CCU_FORMAT_TABLE) {
+        ccu_report("--resume needs results that can be told apart: --format jsonl or csv");
+        return CCU_EXIT_USAGE;
+    }
     return ccu_runner_check(arguments);
 }
 
@@ -89,7 +97,6 @@ static void open_sink(const ccu_arguments *arguments, classifier *c) {
     c->image_bytes      = side * side * 3;
     c->sink.format      = (ccu_format)arguments->format;
     c->sink.top         = arguments->top < most ? (int32_t)arguments->top : most;
-    ccu_terminal_look(&c->output, &c->sink);
     for (int32_t i = 0; i < count; i++) {
         const int32_t columns = ccu_plain_columns(clipcu_bank_label(c->bank, i));
         if (columns > c->sink.label_columns) { c->sink.label_columns = columns; }
@@ -110,18 +117,45 @@ static clipcu_status open_page(const ccu_arguments *arguments, classifier *c, cl
     return ccu_html_open(arguments, &info, CCU_PAGE_CLASSIFY, what, &c->page, error);
 }
 
+/* The results of a run that did not end, or new ones; beside them what they were begun with. */
+static clipcu_status open_output(const ccu_arguments *arguments, classifier *c,
+                                 clipcu_error *error) {
+    const clipcu_info info   = clipcu_engine_info(c->engine);
+    ccu_buffer        text   = { .data = NULL };
+    clipcu_status     status = CLIPCU_OK;
+    ccu_buffer_text(&text, "clipcu classify\n");
+    ccu_run_file_describe(arguments, &info, &text);
+    ccu_buffer_format(&text, "format %d\ntop %d\n", (int)arguments->format, (int)c->sink.top);
+    status = ccu_run_file_describe_classes(c->bank, arguments->prompt, &text, error);
+    if (status == CLIPCU_OK && c->state == CCU_RUN_PART) {
+        status = ccu_run_file_check(arguments->output, &text, error);
+        if (status == CLIPCU_OK) {
+            status = ccu_output_reopen(arguments->output, &c->output, error);
+        }
+    } else if (status == CLIPCU_OK) {
+        status = ccu_output_open(arguments->output, &c->output, error);
+        if (status == CLIPCU_OK && c->output.atomic) {
+            status = ccu_run_file_write(arguments->output, &text, error);
+        }
+    }
+    ccu_buffer_free(&text);
+    return status;
+}
+
 static clipcu_status open_results(const ccu_arguments *arguments, classifier *c,
                                   clipcu_error *error) {
-    clipcu_status status = ccu_output_open(arguments->output, &c->output, error);
+    open_sink(arguments, c);
+    clipcu_status status = open_output(arguments, c, error);
     if (status == CLIPCU_OK) { status = open_page(arguments, c, error); }
     if (status != CLIPCU_OK) { return status; }
-    open_sink(arguments, c);
+    ccu_terminal_look(&c->output, &c->sink);
     c->scores = ccu_alloc_zeroed((size_t)c->sink.top, sizeof *c->scores);
     if (c->scores == NULL) {
         return ccu_fail(error, CLIPCU_ERR_NOMEM, "no memory for %d classes of each picture",
                         (int)c->sink.top);
     }
     ccu_sink_begin(&c->sink, &c->buffer);
+    if (c->state == CCU_RUN_PART) { return ccu_buffer_status(&c->buffer, error); }
     return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
 }
 
@@ -189,6 +223,21 @@ static clipcu_status take(void *context, ccu_batch *batch, const float *embeddin
     return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
 }
 
+/* Keeps what an earlier run has done. The heading stands in the buffer. */
+static clipcu_status skip(void *context, ccu_source *source, const ccu_resume_options *options,
+                          ccu_resumed *out, clipcu_error *error) {
+    classifier        *c   = context;
+    ccu_resume_options own = *options;
+    own.path               = c->output.writer.part;
+    own.csv                = c->sink.format == CCU_FORMAT_CSV;
+    own.heading            = c->buffer.data == NULL ? "" : c->buffer.data;
+    clipcu_status status   = ccu_resume_read(&own, source, out, error);
+    if (status != CLIPCU_OK || out->stopped) { return status; }
+    status = ccu_output_cut(&c->output, out->bytes, error);
+    if (status != CLIPCU_OK || out->bytes > 0) { return status; }
+    return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
+}
+
 /* Ends the results; the exit status so far may become CCU_EXIT_FATAL. */
 static int close_results(classifier *c, int exit_status) {
     clipcu_error error    = { .code = CLIPCU_OK };
@@ -201,8 +250,12 @@ static int close_results(classifier *c, int exit_status) {
     if (ccu_output_close(&c->output, complete, &error) != CLIPCU_OK) {
         return ccu_runner_fatal(&error, &c->output);
     }
+    if (c->output.atomic && (complete || c->output.bytes == 0)) {
+        ccu_run_file_remove(c->output.name);
+    }
     if (!complete && c->output.atomic && c->output.bytes > 0) {
-        ccu_report("not complete: what was done is in %s", c->output.writer.part);
+        ccu_report("not complete: what was done is in %s; --resume goes on with it",
+                   c->output.writer.part);
     }
     return exit_status;
 }
@@ -211,6 +264,13 @@ int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
     classifier   c      = { .output = { .fd = -1 } };
     clipcu_error error  = { .code = CLIPCU_OK };
     int          status = check_arguments(arguments);
+    if (status == CCU_EXIT_OK && arguments->resume != 0) {
+        c.state = ccu_run_file_state(arguments->output);
+        if (c.state == CCU_RUN_COMPLETE) {
+            ccu_report("%s is complete: nothing to do", arguments->output);
+            return CCU_EXIT_OK;
+        }
+    }
     if (status == CCU_EXIT_OK) { status = open_classes(arguments, &c); }
     if (status == CCU_EXIT_OK && open_results(arguments, &c, &error) != CLIPCU_OK) {
         status = ccu_runner_fatal(&error, &c.output);
@@ -220,7 +280,8 @@ int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
                                             .arguments = arguments,
                                             .interrupt = interrupt,
                                             .output    = &c.output,
-                                            .score     = score,
+                                            .skip  = c.state == CCU_RUN_PART ? skip : NULL,
+                                            .score = score,
                                             .results_bytes = matches_bytes(&c),
                                             .take      = take,
                                             .context   = &c });

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/embed_text.h"
 #include "cli/report.h"
+#include "cli/run_file.h"
 #include "cli/runner.h"
 #include "cli/session.h"
 #include "cli/vectors.h"
@@ -36,7 +37,8 @@ static int check_arguments(const ccu_arguments *arguments) {
                    "input; or --text FILE for lines of text" HELP_HINT);
         return CCU_EXIT_USAGE;
     }
-    const int status = ccu_runner_check(arguments);
+    int status = ccu_run_file_check_arguments(arguments);
+    if (status == CCU_EXIT_OK) { status = ccu_runner_check(arguments); }
     if (status != CCU_EXIT_OK) { return status; }
     if (ccu_vectors_check(arguments->output, &error) != CLIPCU_OK) {
         ccu_report("%s", error.text);
@@ -49,14 +51,61 @@ static int check_arguments(const ccu_arguments *arguments) {
 static int close_vectors(ccu_vectors *vectors, int exit_status) {
     clipcu_error error    = { .code = CLIPCU_OK };
     const bool   complete = exit_status == CCU_EXIT_OK || exit_status == CCU_EXIT_INPUTS;
+    const bool   pictures = vectors->key != NULL && strcmp(vectors->key, "path") == 0;
     if (ccu_vectors_close(vectors, complete, &error) != CLIPCU_OK) {
         return ccu_runner_fatal(&error, &vectors->lines);
     }
-    if (!complete && vectors->to_files && vectors->row > 0) {
-        ccu_report("not complete: what was done is in %s and %s",
-                   vectors->matrix.output.writer.part, vectors->lines.writer.part);
+    if (!vectors->lines.atomic) { return exit_status; } /* or not opened */
+    if (complete || vectors->lines.bytes == 0) {
+        ccu_run_file_remove(vectors->lines_path);
+    } else {
+        ccu_report("not complete: what was done is in %s and %s%s",
+                   vectors->matrix.output.writer.part, vectors->lines.writer.part,
+                   pictures ? "; --resume goes on with it" : "");
     }
     return exit_status;
+}
+
+static clipcu_status skip(void *context, ccu_source *source, const ccu_resume_options *options,
+                          ccu_resumed *out, clipcu_error *error) {
+    return ccu_vectors_skip(context, source, options, out, error);
+}
+
+/* What is there of the results. */
+static ccu_run_state look(const ccu_arguments *arguments) {
+    char lines[CCU_PATH_MAX];
+    if (arguments->resume == 0 ||
+        ccu_vectors_path(arguments->output, ".jsonl", lines, NULL) != CLIPCU_OK) {
+        return CCU_RUN_NEW; /* opening it says what is wrong with it */
+    }
+    return ccu_run_file_state(lines);
+}
+
+/* The results of a run that did not end, or new ones; beside them what they were begun with. */
+static clipcu_status open_vectors(const ccu_arguments *arguments, const clipcu_info *info,
+                                  ccu_run_state state, ccu_vectors *vectors, clipcu_error *error) {
+    ccu_buffer    text   = { .data = NULL };
+    clipcu_status status = CLIPCU_OK;
+    if (arguments->text != NULL) {
+        return ccu_vectors_open(arguments->output, "text", info->embed_dim, vectors, error);
+    }
+    ccu_buffer_text(&text, "clipcu embed\n");
+    ccu_run_file_describe(arguments, info, &text);
+    if (state == CCU_RUN_PART) {
+        char lines[CCU_PATH_MAX];
+        status = ccu_vectors_path(arguments->output, ".jsonl", lines, error);
+        if (status == CLIPCU_OK) { status = ccu_run_file_check(lines, &text, error); }
+        if (status == CLIPCU_OK) {
+            status = ccu_vectors_reopen(arguments->output, "path", info->embed_dim, vectors, error);
+        }
+    } else {
+        status = ccu_vectors_open(arguments->output, "path", info->embed_dim, vectors, error);
+        if (status == CLIPCU_OK && vectors->to_files) {
+            status = ccu_run_file_write(vectors->lines_path, &text, error);
+        }
+    }
+    ccu_buffer_free(&text);
+    return status;
 }
 
 int ccu_cmd_embed(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
@@ -66,6 +115,11 @@ int ccu_cmd_embed(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
     const bool     text    = arguments->text != NULL;
     ccu_vectors    vectors = { .lines = { .fd = -1 }, .matrix = { .output = { .fd = -1 } } };
     int            status  = check_arguments(arguments);
+    ccu_run_state  state   = status == CCU_EXIT_OK ? look(arguments) : CCU_RUN_NEW;
+    if (state == CCU_RUN_COMPLETE) {
+        ccu_report("%s is complete: nothing to do", arguments->output);
+        return CCU_EXIT_OK;
+    }
     if (status == CCU_EXIT_OK) { status = ccu_session_open(arguments, &engine); }
     if (status == CCU_EXIT_OK) {
         info = clipcu_engine_info(engine);
@@ -75,8 +129,8 @@ int ccu_cmd_embed(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
             status = CCU_EXIT_FATAL;
         }
     }
-    if (status == CCU_EXIT_OK && ccu_vectors_open(arguments->output, text ? "text" : "path",
-                                                  info.embed_dim, &vectors, &error) != CLIPCU_OK) {
+    if (status == CCU_EXIT_OK &&
+        open_vectors(arguments, &info, state, &vectors, &error) != CLIPCU_OK) {
         status = ccu_runner_fatal(&error, &vectors.lines);
     }
     if (status == CCU_EXIT_OK) {
@@ -84,6 +138,7 @@ int ccu_cmd_embed(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
                               .arguments = arguments,
                               .interrupt = interrupt,
                               .output    = &vectors.lines,
+                              .skip      = state == CCU_RUN_PART ? skip : NULL,
                               .take      = take,
                               .context   = &vectors };
         status            = text ? ccu_embed_text_run(&run, &vectors) : ccu_runner_run(&run);

@@ -85,9 +85,7 @@ void ccu_help_command(const ccu_command *command, ccu_buffer *out) {
     }
     for (size_t i = 0; i < ccu_option_count; i++) {
         const ccu_option *option = &ccu_option_table[i];
-        if ((option->commands & command->id) == 0 || option->type == CCU_OPTION_REFUSED) {
-            continue;
-        }
+        if ((option->commands & command->id) == 0) { continue; }
         if (strcmp(section, option->section) != 0) {
             ccu_buffer_format(out, "%s%s:\n", section[0] == '\0' ? "" : "\n", option->section);
             section = option->section;

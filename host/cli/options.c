@@ -61,8 +61,8 @@ static clipcu_status fail_unknown(const ccu_command *command, const typed *word,
                             command->name);
         }
         const int32_t distance = ccu_suggest_distance(name, option->name);
-        if ((option->commands & command->id) != 0 && option->type != CCU_OPTION_REFUSED &&
-            distance < cost && ccu_suggest_near(name, option->name)) {
+        if ((option->commands & command->id) != 0 && distance < cost &&
+            ccu_suggest_near(name, option->name)) {
             best = option;
             cost = distance;
         }
@@ -176,8 +176,6 @@ static clipcu_status store(const ccu_option *option, const char *shown, const ch
         status = parse_task(option, shown, value, &task, error);
         memcpy(at, &task, sizeof task);
         break;
-    case CCU_OPTION_REFUSED:
-        return ccu_fail(error, CLIPCU_ERR_UNSUPPORTED, "%s is not in this version", shown);
     }
     return status;
 }
@@ -210,9 +208,6 @@ static clipcu_status parse_option(const ccu_command *command, int argc, char **a
         }
     }
     if (option == NULL) { return fail_unknown(command, &word, error); }
-    if (option->type == CCU_OPTION_REFUSED) {
-        return store(option, word.shown, "", arguments, error);
-    }
     if (option->argument == NULL) {
         if (word.value != NULL) {
             return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "%s takes no value, found \"%.100s\"",

@@ -45,8 +45,7 @@ typedef enum ccu_option_type {
     CCU_OPTION_NUMBER, /* min .. max; int64_t */
     CCU_OPTION_CHOICE, /* one of choices; int32_t, its index */
     CCU_OPTION_DEVICE, /* auto, cpu, cuda, cuda:N; ccu_device_choice */
-    CCU_OPTION_TASK,   /* I/N; ccu_task */
-    CCU_OPTION_REFUSED /* designed, not in this version: refused by name */
+    CCU_OPTION_TASK    /* I/N; ccu_task */
 } ccu_option_type;
 
 typedef struct ccu_option {
@@ -89,7 +88,8 @@ typedef struct ccu_arguments {
     const char        *prompt;                        /* classify, bank, eval */
     const char        *init, *log;                    /* learn */
     int64_t            shots, seed, context_count, epochs, fixed_views, memory;
-    int32_t            position, class_specific, resume;
+    int32_t            position, class_specific;
+    int32_t            resume;                        /* learn, classify, embed */
     const char        *rate;
     ccu_device_choice  device;
     ccu_task           task;                          /* classify, embed */

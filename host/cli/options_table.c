@@ -203,8 +203,10 @@ const ccu_option ccu_option_table[] = {
       "the bank to write" },
     { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_LEARN, RESULTS,
       "the prompt to write" },
-    { "resume", 0, CCU_OPTION_REFUSED, NULL, 0, 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED, NULL,
-      NULL },
+    { "resume", 0, CCU_OPTION_FLAG, NULL, AT(resume), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED,
+      RESULTS,
+      "go on behind what is in the .part, as if the run had never been interrupted; nothing to do "
+      "if the results are complete. Inputs and options have to be the same" },
     { "html", 0, CCU_OPTION_TEXT, "FILE", AT(html), 0, 0, NULL, NULL,
       CCU_CLASSIFY | CCU_SEARCH | CCU_EVAL, RESULTS,
       "also write a page of the results, with a thumbnail of each picture: one file, no network" },

@@ -1,6 +1,7 @@
 /* The loop of classify and embed; see runner.h. */
 #include "cli/runner.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,6 +156,28 @@ static clipcu_status explain(const ccu_arguments *arguments, const ccu_stages *s
     return arguments->stats == NULL ? CLIPCU_OK : write_stages(arguments->stats, stages, error);
 }
 
+/* Goes on where an earlier run was; *errors grows by its. */
+static clipcu_status skip(stage_context *c, ccu_source *source, int64_t *errors,
+                          clipcu_error *error) {
+    const ccu_run           *run     = c->run;
+    const ccu_resume_options options = { .most            = -1,
+                                         .heading         = "",
+                                         .stopped         = stopped,
+                                         .stopped_context = run->interrupt };
+    ccu_resumed              done    = { .items = 0 };
+    const clipcu_status      status  = run->skip(run->context, source, &options, &done, error);
+    if (status != CLIPCU_OK || done.stopped) { return status; }
+    *errors = done.errors;
+    if (c->progress.total > done.items) { c->progress.total -= done.items; }
+    if (run->arguments->quiet == 0) {
+        char line[128];
+        (void)snprintf(line, sizeof line, "going on behind %" PRId64 " images that are done",
+                       done.items); /* fits */
+        ccu_progress_say(&c->progress, line);
+    }
+    return CLIPCU_OK;
+}
+
 int ccu_runner_run(const ccu_run *run) {
     const ccu_arguments *arguments = run->arguments;
     const clipcu_info    info      = clipcu_engine_info(run->engine);
@@ -165,6 +188,7 @@ int ccu_runner_run(const ccu_run *run) {
     ccu_stages           stages    = { .seconds = 0.0 };
     stage_context        c         = { .run = run };
     void                *encoder   = &c;
+    int64_t              errors_before = 0; /* of the run that is gone on with */
 
     ccu_interrupt_arm(run->interrupt, true);
     ccu_progress_open(&c.progress, "image", visible ? count_inputs(arguments, run->classes) : 0,
@@ -174,7 +198,10 @@ int ccu_runner_run(const ccu_run *run) {
     options.warn               = quiet ? NULL : warn;
     options.warn_user          = &c.progress;
     clipcu_status status       = ccu_source_open(&options, &source, &error);
-    if (status == CLIPCU_OK) {
+    if (status == CLIPCU_OK && run->skip != NULL) {
+        status = skip(&c, source, &errors_before, &error);
+    }
+    if (status == CLIPCU_OK && !stopped(run->interrupt)) {
         const ccu_pipeline_options pipeline = {
             .batch_max        = info.batch_max,
             .decoders         = (int32_t)arguments->threads,
@@ -205,5 +232,5 @@ int ccu_runner_run(const ccu_run *run) {
     if (status == CLIPCU_OK) { status = explain(arguments, &stages, &error); }
     if (status != CLIPCU_OK) { return ccu_runner_fatal(&error, run->output); }
     if (caught != 0) { return 128 + caught; }
-    return c.progress.errors > 0 ? CCU_EXIT_INPUTS : CCU_EXIT_OK;
+    return c.progress.errors + errors_before > 0 ? CCU_EXIT_INPUTS : CCU_EXIT_OK;
 }

@@ -6,9 +6,15 @@
 #include "cli/options.h"
 #include "stream/output.h"
 #include "stream/pipeline.h"
+#include "stream/resume.h"
 
 /* A part of the work on one batch; item i has row items[i].row of pixels and embeddings. */
 typedef clipcu_status (*ccu_take_fn)(void *context, ccu_batch *batch, const float *embeddings,
+                                     clipcu_error *error);
+
+/* Passes over the inputs that an earlier run has done, and keeps its results. */
+typedef clipcu_status (*ccu_skip_fn)(void *context, ccu_source *source,
+                                     const ccu_resume_options *options, ccu_resumed *out,
                                      clipcu_error *error);
 
 typedef struct ccu_run {
@@ -18,6 +24,7 @@ typedef struct ccu_run {
     const ccu_classes   *classes; /* inputs are labelled data sets of these; NULL: not labelled */
     bool                 tells;   /* failed inputs are reported: the results do not hold them */
     const ccu_output    *output;  /* where results are read: says whether anyone still listens */
+    ccu_skip_fn          skip;    /* --resume; NULL: begin with the first input */
     ccu_take_fn          score;   /* compares a batch, with at least one row, into its results on
                                      the engine's thread; NULL: nothing to compare */
     size_t               results_bytes; /* that score fills */

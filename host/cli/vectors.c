@@ -1,6 +1,7 @@
 /* Results of embed; see vectors.h. */
 #include "cli/vectors.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,16 +47,57 @@ clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error) {
     return status;
 }
 
+static clipcu_status begin(const char *prefix, const char *key, int32_t columns,
+                           ccu_vectors *vectors, clipcu_error *error) {
+    vectors->key         = key;
+    vectors->columns     = columns;
+    vectors->to_files    = true;
+    clipcu_status status = ccu_vectors_path(prefix, ".npy", vectors->matrix_path, error);
+    if (status != CLIPCU_OK) { return status; }
+    return ccu_vectors_path(prefix, ".jsonl", vectors->lines_path, error);
+}
+
+clipcu_status ccu_vectors_reopen(const char *prefix, const char *key, int32_t columns,
+                                 ccu_vectors *vectors, clipcu_error *error) {
+    char          part[CCU_PATH_MAX];
+    clipcu_status status = begin(prefix, key, columns, vectors, error);
+    if (status == CLIPCU_OK) { status = ccu_vectors_path(prefix, ".npy.part", part, error); }
+    if (status == CLIPCU_OK && !ccu_file_exists(part) &&
+        rename(vectors->matrix_path, part) != 0) { /* it ended between the two renames */
+        status = ccu_fail(error, CLIPCU_ERR_IO, "%s: not there, and %s cannot take its place: %s",
+                          part, vectors->matrix_path, strerror(errno));
+    }
+    if (status == CLIPCU_OK) {
+        status = ccu_npy_reopen(vectors->matrix_path, columns, &vectors->matrix, error);
+    }
+    if (status == CLIPCU_OK) {
+        status = ccu_output_reopen(vectors->lines_path, &vectors->lines, error);
+    }
+    return status;
+}
+
+clipcu_status ccu_vectors_skip(ccu_vectors *vectors, ccu_source *source,
+                               const ccu_resume_options *options, ccu_resumed *out,
+                               clipcu_error *error) {
+    ccu_resume_options own = *options;
+    own.path               = vectors->lines.writer.part;
+    own.rows               = true;
+    own.most               = vectors->matrix.rows;
+    clipcu_status status   = ccu_resume_read(&own, source, out, error);
+    if (status != CLIPCU_OK || out->stopped) { return status; }
+    vectors->row = out->items;
+    status       = ccu_output_cut(&vectors->lines, out->bytes, error);
+    return status == CLIPCU_OK ? ccu_npy_cut(&vectors->matrix, out->items, error) : status;
+}
+
 clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,
                                ccu_vectors *vectors, clipcu_error *error) {
-    vectors->key      = key;
-    vectors->columns  = columns;
-    vectors->to_files = !is_standard(prefix);
-    if (!vectors->to_files) { return ccu_output_open(NULL, &vectors->lines, error); }
-    clipcu_status status = ccu_vectors_path(prefix, ".npy", vectors->matrix_path, error);
-    if (status == CLIPCU_OK) {
-        status = ccu_vectors_path(prefix, ".jsonl", vectors->lines_path, error);
+    if (is_standard(prefix)) {
+        vectors->key     = key;
+        vectors->columns = columns;
+        return ccu_output_open(NULL, &vectors->lines, error);
     }
+    clipcu_status status = begin(prefix, key, columns, vectors, error);
     if (status == CLIPCU_OK) {
         status = ccu_npy_open(vectors->matrix_path, columns, &vectors->matrix, error);
     }

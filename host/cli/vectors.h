@@ -7,6 +7,7 @@
 
 #include "stream/buffer.h"
 #include "stream/npy.h"
+#include "stream/resume.h"
 
 typedef struct ccu_vectors {
     ccu_output  lines;  /* PREFIX.jsonl or standard output */
@@ -29,6 +30,14 @@ clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error);
 
 clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,
                                ccu_vectors *vectors, clipcu_error *error);
+
+/* Goes on with both .part files of a run that did not end; ccu_vectors_skip says where. */
+clipcu_status ccu_vectors_reopen(const char *prefix, const char *key, int32_t columns,
+                                 ccu_vectors *vectors, clipcu_error *error);
+/* Passes over the inputs that are in both files and cuts off the rest. */
+clipcu_status ccu_vectors_skip(ccu_vectors *vectors, ccu_source *source,
+                               const ccu_resume_options *options, ccu_resumed *out,
+                               clipcu_error *error);
 
 /* Adds one input: its vector (columns), or NULL with why there is none. sample: what its archive
  * says of it, see source.h; NULL: nothing. */

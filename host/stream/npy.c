@@ -3,6 +3,10 @@
 
 #include <math.h>
 
+static uint64_t row_bytes(const ccu_npy *npy) {
+    return (uint64_t)npy->columns * sizeof(float);
+}
+
 clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error) {
     char header[CCU_NPY_HEADER_BYTES];
     *npy                 = (ccu_npy){ .columns = columns };
@@ -17,6 +21,24 @@ clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_npy *npy, clip
     status = ccu_output_write(&npy->output, header, sizeof header, error);
     if (status != CLIPCU_OK) { (void)ccu_output_close(&npy->output, false, NULL); } /* failing */
     return status;
+}
+
+clipcu_status ccu_npy_reopen(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error) {
+    *npy                       = (ccu_npy){ .columns = columns };
+    const clipcu_status status = ccu_output_reopen(path, &npy->output, error);
+    if (status == CLIPCU_OK && npy->output.bytes > CCU_NPY_HEADER_BYTES) {
+        npy->rows = (int64_t)((npy->output.bytes - CCU_NPY_HEADER_BYTES) / row_bytes(npy));
+    }
+    return status;
+}
+
+clipcu_status ccu_npy_cut(ccu_npy *npy, int64_t rows, clipcu_error *error) {
+    char header[CCU_NPY_HEADER_BYTES];
+    npy->rows = rows;
+    ccu_npy_header(0, npy->columns, header);
+    const clipcu_status status = ccu_output_patch(&npy->output, 0, header, sizeof header, error);
+    if (status != CLIPCU_OK) { return status; }
+    return ccu_output_cut(&npy->output, sizeof header + (uint64_t)rows * row_bytes(npy), error);
 }
 
 clipcu_status ccu_npy_add(ccu_npy *npy, const float *values, int32_t count, clipcu_error *error) {

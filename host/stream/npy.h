@@ -14,6 +14,10 @@ typedef struct ccu_npy {
 
 /* UNSUPPORTED if path is a pipe or device: the header is written last. Else as ccu_output_open. */
 clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error);
+/* Goes on with path.part, which has to be there: rows is how many whole ones it has. */
+clipcu_status ccu_npy_reopen(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error);
+/* Keeps only the first rows. */
+clipcu_status ccu_npy_cut(ccu_npy *npy, int64_t rows, clipcu_error *error);
 /* values (count, columns). */
 clipcu_status ccu_npy_add(ccu_npy *npy, const float *values, int32_t count, clipcu_error *error);
 /* A row of NaN for something that has no embedding: it cannot be taken for one. */

@@ -64,6 +64,28 @@ clipcu_status ccu_output_open(const char *path, ccu_output *output, clipcu_error
     return CLIPCU_OK;
 }
 
+clipcu_status ccu_output_reopen(const char *path, ccu_output *output, clipcu_error *error) {
+    *output                    = (ccu_output){ .fd = -1, .name = path };
+    const clipcu_status opened = ccu_writer_reopen(path, &output->writer, error);
+    if (opened != CLIPCU_OK) { return opened; }
+    output->atomic  = true;
+    output->fd      = fileno(output->writer.stream);
+    const off_t end = lseek(output->fd, 0, SEEK_END);
+    output->bytes   = end < 0 ? 0 : (uint64_t)end;
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_output_cut(ccu_output *output, uint64_t bytes, clipcu_error *error) {
+    assert(output->fd >= 0);
+    assert(output->atomic);
+    if (ftruncate(output->fd, (off_t)bytes) != 0 || lseek(output->fd, 0, SEEK_END) < 0) {
+        return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot cut it: %s", output->writer.part,
+                        strerror(errno));
+    }
+    output->bytes = bytes;
+    return CLIPCU_OK;
+}
+
 clipcu_status ccu_output_write(ccu_output *output, const void *bytes, size_t count,
                                clipcu_error *error) {
     const char *at = bytes;
@@ -100,10 +122,17 @@ clipcu_status ccu_output_close(ccu_output *output, bool complete, clipcu_error *
     if (fd < 0) { return CLIPCU_OK; }
     output->fd = -1;
     if (output->atomic) {
-        if (complete) { return ccu_writer_commit(&output->writer, error); }
+        clipcu_status status = CLIPCU_OK;
+        if (complete && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) {
+            /* What got through stays, as after any other failure to write. */
+            status = ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot write: %s", output->writer.part,
+                              strerror(errno));
+        } else if (complete) {
+            return ccu_writer_commit(&output->writer, error);
+        }
         if (output->bytes == 0) {
             ccu_writer_abandon(&output->writer);
-            return CLIPCU_OK;
+            return status;
         }
         FILE *stream          = output->writer.stream;
         output->writer.stream = NULL;
@@ -111,7 +140,7 @@ clipcu_status ccu_output_close(ccu_output *output, bool complete, clipcu_error *
             return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot write: %s", output->writer.part,
                             strerror(errno));
         }
-        return CLIPCU_OK;
+        return status;
     }
     if (fd != STDOUT_FILENO && close(fd) != 0) {
         return ccu_fail(error, CLIPCU_ERR_IO, "%s: cannot write: %s", output->name,

@@ -21,6 +21,11 @@ typedef struct ccu_output {
  * `path` must outlive the output. */
 clipcu_status ccu_output_open(const char *path, ccu_output *output, clipcu_error *error);
 
+/* Goes on with path.part, which a run did not finish and which has to be there, at its end.
+ * ccu_output_cut says how much of it stays. */
+clipcu_status ccu_output_reopen(const char *path, ccu_output *output, clipcu_error *error);
+clipcu_status ccu_output_cut(ccu_output *output, uint64_t bytes, clipcu_error *error);
+
 /* Whether ccu_output_open(path) is likely to work, without making the file: for finding a mistyped
  * folder before minutes of work. */
 clipcu_status ccu_output_check(const char *path, clipcu_error *error);

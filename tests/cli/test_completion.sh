@@ -63,7 +63,7 @@ offers 'cpu cuda' search x --device c
 offers 'openai7 openai80 single' bank --templates ''
 offers 'openai80' bank --templates openai8
 offers '' classify --top ''
-offers '' classify --resume
+offers '--resume' classify --res
 offers '--prompt' classify --prom
 offers '' nonsense -
 
@@ -148,7 +148,7 @@ END_OF_ZSH
     printf '%s\n' 'clipcu classify ' 'clipcu classify --labels labels.txt ' \
         'clipcu classify --format=jsonl ' 'clipcu bank --templates openai80 ' \
         'clipcu info --model models/' 'clipcu search --queries=' 'clipcu embed my\ photos/' \
-        'clipcu classify --re' 'clipcu learn ' 'clipcu ben' >wanted
+        'clipcu classify --resume ' 'clipcu learn ' 'clipcu ben' >wanted
     sed 1d tabbed >out
     same out wanted "zsh: words, folders and files at the prompt: $(tr '\n' ';' <out)"
 else

@@ -42,8 +42,7 @@ static clipcu_status parse(const char *command, ccu_arguments *arguments, clipcu
 /* A value that the option takes and that is not its default. */
 static const char *sample(const ccu_option *option) {
     switch (option->type) {
-    case CCU_OPTION_FLAG:
-    case CCU_OPTION_REFUSED: return NULL;
+    case CCU_OPTION_FLAG: return NULL;
     case CCU_OPTION_TEXT: return "something";
     case CCU_OPTION_NUMBER: return "7";
     case CCU_OPTION_CHOICE: return option->choices[1];
@@ -67,12 +66,6 @@ static void reads_every_option_of_the_table(void **state) {
             const ccu_option *option = &ccu_option_table[i];
             if ((option->commands & command->id) == 0) { continue; }
             (void)snprintf(name, sizeof name, "--%s", option->name);
-            if (option->type == CCU_OPTION_REFUSED) {
-                assert_int_equal(PARSE(command->name, name), CLIPCU_ERR_UNSUPPORTED);
-                assert_non_null(strstr(error.text, name));
-                assert_non_null(strstr(error.text, "not in this version"));
-                continue;
-            }
             assert_int_equal(PARSE(command->name, name, sample(option)), CLIPCU_OK);
             assert_memory_not_equal(&arguments, &plain, sizeof plain);
             assert_int_equal(arguments.inputs_count, 0);
@@ -262,16 +255,12 @@ static void help_lists_the_table(void **state) {
         ccu_help_command(command, &page);
         for (size_t i = 0; i < ccu_option_count; i++) {
             const ccu_option *option = &ccu_option_table[i];
-            const bool        shown  = (option->commands & command->id) != 0 &&
-                               option->type != CCU_OPTION_REFUSED;
+            const bool        shown  = (option->commands & command->id) != 0;
             (void)snprintf(wanted, sizeof wanted, "--%s%s%s ", option->name,
                            option->argument != NULL ? " " : "",
                            option->argument != NULL ? option->argument : "");
             if (strlen(wanted) + 6 > 29) { wanted[strlen(wanted) - 1] = '\n'; } /* stands alone */
             if (shown) { assert_non_null(strstr(page.data, wanted)); }
-            if (option->type == CCU_OPTION_REFUSED && (option->commands & command->id) != 0) {
-                assert_null(strstr(page.data, wanted));
-            }
             if (shown && option->fallback != NULL) {
                 (void)snprintf(wanted, sizeof wanted, "[default: %s]", option->fallback);
                 assert_non_null(strstr(page.data, wanted));

@@ -5,7 +5,6 @@
 #include "cli/docs/docs.h"
 
 bool ccu_docs_has(const ccu_option *option, const ccu_command *command) {
-    if (option->type == CCU_OPTION_REFUSED) { return false; }
     if (command != NULL) { return (option->commands & command->id) != 0; }
     for (size_t i = 0; i < ccu_commands_count; i++) {
         if ((option->commands & ccu_commands[i].id) != 0) { return true; }
