@@ -488,6 +488,102 @@ CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_classify_file(clipcu_engine *engi
                                                              clipcu_match *matches,
                                                              clipcu_error *error);
 
+/* ---- Pipelines ---------------------------------------------------------------------------------
+ *
+ * Pictures go in one at a time, from any thread; results come out, in the order in which they went
+ * in. Files are read and decoded by threads of the pipeline's own, batches are put together and
+ * encoded by one thread for each engine, all at the same time. A batch that is not full is encoded
+ * when nothing has come for 50 ms. Every picture that was accepted gives one result, with an
+ * embedding or with its error. Memory is bounded: who submits waits while there is no room. */
+
+typedef struct clipcu_pipeline clipcu_pipeline;
+
+typedef struct clipcu_result {
+    uint64_t            id;            /* as it was submitted */
+    clipcu_status       status;        /* of this picture */
+    const char         *error;         /* NULL if that is OK */
+    const float        *embedding;     /* (E) f32 unit row; NULL if not */
+    const clipcu_match *matches;       /* (matches_count), best first; none without a bank */
+    int32_t             matches_count;
+} clipcu_result;
+
+/* *result and what it points to live until it returns. Always from the same thread, one after the
+ * other; it may submit with wait_ms 0 only, and not close. */
+typedef void (*clipcu_result_fn)(void *user, const clipcu_result *result);
+
+/* Start from clipcu_pipeline_options_default() and change what differs. */
+typedef struct clipcu_pipeline_options {
+    const clipcu_bank *bank;        /* classes to compare with, borrowed; NULL: embeddings only */
+    int32_t            top;         /* matches of each picture, 1 .. min(K, 1024); 1 */
+    int32_t            threads;     /* that decode, 1 .. 1024; 0 = one per online core */
+    int32_t            pending_max; /* pictures that wait to be begun; 0 = two batches */
+    clipcu_result_fn   take;        /* NULL: results are fetched with clipcu_pipeline_next */
+    void              *user;
+} clipcu_pipeline_options;
+
+CLIPCU_API clipcu_pipeline_options clipcu_pipeline_options_default(void);
+
+/* Starts a pipeline over engines of the same model, which are its alone until it is closed.
+ *
+ *   engines  (engines_count), one per device; borrowed.
+ *
+ * ARGUMENT, UNSUPPORTED without an image tower, NOMEM, LIMIT if no thread can be started. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_pipeline_open(clipcu_engine *const *engines,
+                                                             int32_t engines_count,
+                                                             const clipcu_pipeline_options *options,
+                                                             clipcu_pipeline **pipeline,
+                                                             clipcu_error *error);
+
+/* Hand in a picture: the bytes of a file, copied; the path of one; or pixels (S, S, 3) u8 as
+ * clipcu_decode_image makes them, copied. Pixels in device memory need no pipeline: see
+ * clipcu_encode_images_device.
+ *
+ *   id       comes back with the result; any number.
+ *   wait_ms  how long to wait for room; 0: not at all, -1: for ever. A thread that also fetches
+ *            the results must not wait for ever.
+ *
+ * Any thread. LIMIT: no room within that time, the picture was not taken. ARGUMENT behind
+ * clipcu_pipeline_finish; NOMEM; what made the pipeline fail. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_pipeline_submit(clipcu_pipeline *pipeline,
+                                                               uint64_t id, const uint8_t *bytes,
+                                                               size_t bytes_count, int32_t wait_ms,
+                                                               clipcu_error *error);
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_pipeline_submit_file(clipcu_pipeline *pipeline,
+                                                                    uint64_t id, const char *path,
+                                                                    int32_t wait_ms,
+                                                                    clipcu_error *error);
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_pipeline_submit_pixels(clipcu_pipeline *pipeline,
+                                                                      uint64_t id,
+                                                                      const uint8_t *pixels,
+                                                                      int32_t wait_ms,
+                                                                      clipcu_error *error);
+
+/* Says that no more pictures come. With `take`, waits until all results were taken. Any thread. OK
+ * also if it was said before; what made the pipeline fail. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_pipeline_finish(clipcu_pipeline *pipeline,
+                                                               clipcu_error *error);
+
+typedef enum clipcu_arrival {
+    CLIPCU_ARRIVAL_RESULT = 0,
+    CLIPCU_ARRIVAL_LATER  = 1, /* none within wait_ms */
+    CLIPCU_ARRIVAL_END    = 2  /* none comes: clipcu_pipeline_finish was called, all were fetched */
+} clipcu_arrival;
+
+/* Fetches the next result; *result lives until the next call. One thread at a time.
+ *
+ *   wait_ms  0: no wait, -1: for ever.
+ *
+ * ARGUMENT with options.take; what made the pipeline fail. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_pipeline_next(clipcu_pipeline *pipeline,
+                                                             int32_t wait_ms,
+                                                             clipcu_result *result,
+                                                             clipcu_arrival *arrival,
+                                                             clipcu_error *error);
+
+/* Ends it, with or without clipcu_pipeline_finish: what was not encoded by then is dropped. No
+ * other thread may be in a call. */
+CLIPCU_API void clipcu_pipeline_close(clipcu_pipeline *pipeline);
+
 /* ---- Search --------------------------------------------------------------------------------- */
 
 /* Saved embeddings, mapped into memory: what texts and pictures are looked for in. */

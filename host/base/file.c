@@ -191,6 +191,7 @@ static FILE *open_part(const char *part, bool again) {
         errno = EBUSY; /* where there are no locks, go without */
     } else if (again || ftruncate(fd, 0) == 0) {
         stream = fdopen(fd, "wb");
+        if (stream == NULL && !again) { (void)unlink(part); } /* already failing */
     }
     if (stream == NULL) {
         const int cause = errno;

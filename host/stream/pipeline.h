@@ -23,6 +23,8 @@ typedef struct ccu_batch_item {
     int32_t      row;         /* of pixels and of all that is computed from them; -1: not loaded */
     uint8_t     *bytes;       /* of the file, until it is decoded */
     size_t       bytes_count;
+    bool         decoded;     /* bytes are the pixels, image_bytes of them */
+    uint64_t     id;          /* see source.h */
 } ccu_batch_item;
 
 typedef struct ccu_batch {

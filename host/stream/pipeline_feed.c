@@ -1,4 +1,6 @@
 /* The stages from the source to pixels; see pipeline.h. */
+#include <string.h>
+
 #include "base/memory.h"
 #include "stream/flow.h"
 
@@ -28,7 +30,9 @@ bool ccu_flow_take_item(const ccu_source_item *from, ccu_batch_item *item) {
                               .error       = from->error,
                               .row         = -1,
                               .bytes       = from->bytes,
-                              .bytes_count = from->bytes_count };
+                              .bytes_count = from->bytes_count,
+                              .decoded     = from->decoded,
+                              .id          = from->id };
     if (item->path != NULL && (item->sample != NULL || from->sample[0] == '\0')) { return true; }
     ccu_flow_free_item(item);
     return false;
@@ -141,8 +145,13 @@ void ccu_flow_decode_item(const ccu_flow *p, ccu_place at, ccu_stage *own) {
     ccu_batch_item     *item   = &at.batch->items[at.index];
     const double        began  = ccu_flow_now();
     uint8_t            *pixels = at.batch->pixels + (size_t)at.index * p->o->image_bytes;
-    const clipcu_status status = p->o->decode(p->o->decode_context, item->path, item->bytes,
-                                              item->bytes_count, pixels, &item->error);
+    clipcu_status       status = CLIPCU_OK;
+    if (item->decoded) {
+        memcpy(pixels, item->bytes, p->o->image_bytes);
+    } else {
+        status = p->o->decode(p->o->decode_context, item->path, item->bytes, item->bytes_count,
+                              pixels, &item->error);
+    }
     item->error.code = status;
     ccu_free(item->bytes);
     item->bytes = NULL;

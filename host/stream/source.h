@@ -46,6 +46,8 @@ typedef struct ccu_source_item {
     uint8_t     *bytes;       /* the receiver's: the file, where it stands in an archive; NULL: to
                                  be read from path */
     size_t       bytes_count;
+    bool         decoded;     /* bytes are the pixels already */
+    uint64_t     id;          /* for whoever hands items in; 0 */
     const char  *sample;      /* "" or what its archive says of it (see shard.h); lives as path */
     clipcu_error error;       /* OK: a picture to load; else why this input gives none */
 } ccu_source_item;

@@ -52,7 +52,7 @@ quietly "$CLIPCU_CMAKE" --build build
 cc() { "$CLIPCU_CC" -std=c11 -Wall -Wextra -Werror "$@"; }
 if command -v pkg-config > /dev/null; then
     export PKG_CONFIG_PATH=$library/pkgconfig
-    for name in classify search; do
+    for name in classify search stream; do
         line=$(sed -n 's/^ \*  *\(cc .*\)/\1/p' $name.c)
         test -n "$line" || fail "$name.c does not say how to compile it"
         eval "$line" || fail "$line"
@@ -61,7 +61,7 @@ if command -v pkg-config > /dev/null; then
     done
 else
     echo "no pkg-config: the examples were built with CMake only"
-    cp build/classify build/search .
+    cp build/classify build/search build/stream .
 fi
 echo "examples: built"
 
@@ -99,6 +99,22 @@ if ./search "$model" missing.npy dog 2> said; then fail "search took missing emb
 grep -q 'missing.npy' said || fail "search does not name the missing file: $(cat said)"
 echo "search: as the command"
 
+# ---- Stream --------------------------------------------------------------------------------------
+clipcu classify "$pictures"/*.jpg --classes "$words" |
+    awk -F , 'NR > 1 { print $1 "," $2 "," $3 }' > theirs
+for program in ./stream build/stream; do
+    printf '%s\n' "$pictures"/*.jpg | $program "$model" "dog face" octopus guitar |
+        tr '\t' ',' > mine
+    near mine theirs || { cat mine theirs; fail "$program and clipcu classify differ"; }
+done
+status=0
+printf 'missing.jpg\n%s\n' "$pictures/guitar.jpg" | ./stream "$model" guitar > mine 2> said ||
+    status=$?
+test "$status" = 2 || fail "stream: status $status for one picture of two"
+grep -q 'missing.jpg' said || fail "stream does not name the missing picture: $(cat said)"
+test "$(wc -l < mine)" = 1 || fail "stream: one picture of two should be left"
+echo "stream: as the command"
+
 # ---- Python --------------------------------------------------------------------------------------
 if ! python3 -c 'import ctypes' 2> /dev/null; then
     echo "no python3: examples/classify.py was not tried"
@@ -132,3 +148,22 @@ import ctypes, classify
 print(*map(ctypes.sizeof, [classify.Error, classify.Options, classify.Info, classify.Match]))')
 test "$python" = "$(./sizes)" || fail "structs of classify.py: $python bytes, not $(./sizes)"
 echo "classify.py: as the command"
+if ! python3 -c 'import numpy' 2> /dev/null; then
+    echo "no NumPy: examples/stream.py was not tried"
+    exit 0
+fi
+python3 stream.py "$model" rows.npy "$pictures"/*.jpg || fail "stream.py: $?"
+quietly "$CLIPCU" embed "$pictures"/*.jpg -o theirs --model "$model" --device cpu
+python3 -c '
+import numpy
+mine, theirs = numpy.load("rows.npy"), numpy.load("theirs.npy")
+assert mine.shape == theirs.shape and mine.dtype == theirs.dtype
+assert numpy.abs(mine - theirs).max() < 1e-5' || fail "stream.py and clipcu embed differ"
+status=0
+python3 stream.py "$model" rows.npy stream.py "$pictures/guitar.jpg" 2> said || status=$?
+test "$status" = 2 || fail "stream.py: status $status for one picture of two"
+python3 -c '
+import numpy
+rows = numpy.load("rows.npy")
+assert numpy.isnan(rows[0]).all() and not numpy.isnan(rows[1]).any()' || fail "stream.py: NaN rows"
+echo "stream.py: as the command"

@@ -18,5 +18,6 @@ for planted in race thread; do
     fi
 done
 echo "the planted races were found"
-tests='agree_cpu|engine|model|golden|search|bank|page|sink|source|accuracy|int8|pipeline'
+tests='agree_cpu|engine|model|golden|search|bank|page|sink|source|accuracy|int8'
+tests="$tests|pipeline|pipeline_api"
 "$here/../run.sh" "$build" 2 --tests-regex "^test_($tests|cli_search|cli_stages|cli_shards)$"
