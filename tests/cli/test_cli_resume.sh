@@ -39,7 +39,9 @@ exits 2 "never interrupted"
 classify csv whole.csv
 embed whole
 
-# The moment is one of the work: from a fiftieth to the whole of the time of an uninterrupted run.
+# The moment is one of the work: from a fiftieth to the whole of the time that a run takes, which a
+# busy machine changes from one run to the next: a run that ends first makes it shorter, one that is
+# killed longer.
 began=$(date +%s%N)
 embed time
 took=$(($(date +%s%N) - began))
@@ -62,7 +64,11 @@ killed() {
             >/dev/null 2>err &
         process=$!
         sleep "$(awk -v n=$wait_ns 'BEGIN { printf "%.4f", n / 1e9 }')"
-        if kill -9 $process 2>/dev/null; then cut=$((cut + 1)); fi
+        if kill -9 $process 2>/dev/null; then
+            cut=$((cut + 1)) took=$((took * 5 / 4))
+        else
+            took=$((took * 2 / 3))
+        fi
         wait $process 2>/dev/null
         code=$?
         case $code in
