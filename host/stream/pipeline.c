@@ -210,7 +210,7 @@ static clipcu_status open_ring(ccu_flow *p, clipcu_error *error) {
     for (int32_t i = 0; i < p->batches && whole; i++) {
         ccu_batch *batch = &p->ring[i];
         batch->items      = ccu_alloc_zeroed((size_t)p->o->batch_max, sizeof *batch->items);
-        batch->pixels     = ccu_alloc_zeroed((size_t)p->o->batch_max, p->o->image_bytes);
+        batch->pixels     = ccu_alloc((size_t)p->o->batch_max * p->o->image_bytes);
         batch->embeddings = ccu_alloc_zeroed(1, p->o->embeddings_bytes + 1);
         batch->results    = ccu_alloc_zeroed(1, p->o->results_bytes + 1);
         whole = batch->items != NULL && batch->pixels != NULL && batch->embeddings != NULL &&

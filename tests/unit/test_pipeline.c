@@ -248,6 +248,19 @@ static void the_slowest_stage_is_found(void **state) {
     }
 }
 
+/* Decoders that wait for something else than the processor do not wait for each other. */
+static void sixteen_decoders_set_the_pace(void **state) {
+    (void)state;
+    scene s;
+    make(&s, FILES);
+    s.decode_us = 20000; /* 10 ms on average, 2 s of all files one after the other */
+    assert_int_equal(run(&s, 8, 0, 16, 2), CLIPCU_OK);
+    assert_true(s.in_order);
+    assert_int_equal(ccu_stages_slowest(&s.stages), CCU_STAGE_DECODE);
+    assert_true(s.stages.stage[CCU_STAGE_DECODE].busy > 6.0 * s.stages.seconds);
+    st_dir_remove(&s.dir);
+}
+
 /* Stages work at the same time: together they take less than one after the other. */
 static void stages_overlap(void **state) {
     (void)state;
@@ -278,6 +291,7 @@ int main(void) {
         cmocka_unit_test(a_failing_batch_ends_the_run),
         cmocka_unit_test(stopping_keeps_what_was_encoded),
         cmocka_unit_test(the_slowest_stage_is_found),
+        cmocka_unit_test(sixteen_decoders_set_the_pace),
         cmocka_unit_test(stages_overlap),
         cmocka_unit_test(no_inputs_are_no_batches),
     };
