@@ -26,7 +26,7 @@ class Options(Structure):
                 ("batch_max", c_int32), ("threads", c_int32), ("crop", c_int),
                 ("tokenizer", c_int), ("truncate", c_int32), ("exif", c_int32),
                 ("pixels_max", c_int64), ("warn", c_void_p), ("warn_user", c_void_p),
-                ("stream", c_void_p)]
+                ("stream", c_void_p), ("draft", c_int32)]
 
 
 class Info(Structure):

@@ -46,9 +46,10 @@ clipcu_status ccu_engine_open_slabs(clipcu_engine *engine, clipcu_error *error);
  * for want of. */
 clipcu_status ccu_engine_check_headroom(const clipcu_engine *engine, clipcu_error *error);
 
-/* A decoded picture file. IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
-clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *path, ccu_image *out,
-                                    clipcu_error *error);
+/* A decoded picture file; whole: with every pixel whatever options.draft says. IO, FORMAT,
+ * UNSUPPORTED, LIMIT, NOMEM. */
+clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *path, bool whole,
+                                    ccu_image *out, clipcu_error *error);
 
 /* What encoding texts needs. UNSUPPORTED without a text tower or a tokenizer. */
 clipcu_status ccu_engine_encoder(clipcu_engine *engine, ccu_text_encoder *encoder,

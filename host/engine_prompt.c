@@ -203,7 +203,7 @@ clipcu_status clipcu_load_view(const clipcu_engine *engine, const char *path, ui
     ccu_image image = {0};
     ccu_error_clear(error);
     if (path == NULL || pixels == NULL) { return fail_null("clipcu_load_view", error); }
-    clipcu_status status = ccu_engine_read_image(engine, path, &image, error);
+    clipcu_status status = ccu_engine_read_image(engine, path, true, &image, error);
     if (status == CLIPCU_OK) {
         ccu_random random;
         ccu_random_seed_part(&random, seed, CCU_RANDOM_VIEW, draw);

@@ -35,9 +35,11 @@ static clipcu_status fit(const clipcu_engine *engine, const ccu_image *image, ui
 }
 
 static clipcu_status decode(const clipcu_engine *engine, const char *name, const uint8_t *bytes,
-                            size_t bytes_count, ccu_image *out, clipcu_error *error) {
+                            size_t bytes_count, bool whole, ccu_image *out, clipcu_error *error) {
+    const bool               draft   = engine->options.draft != 0 && !whole;
     const ccu_decode_options options = {.pixels_max = engine->options.pixels_max,
-                                        .exif       = engine->options.exif != 0};
+                                        .exif       = engine->options.exif != 0,
+                                        .draft_side = draft ? 2 * engine->config.resize_size : 0};
     const clipcu_status      status  = need_image(engine, error);
     return status == CLIPCU_OK ? ccu_image_decode(name, bytes, bytes_count, &options, out, error)
                                : status;
@@ -51,18 +53,20 @@ clipcu_status clipcu_decode_image(const clipcu_engine *engine, const char *name,
     if (name == NULL || bytes == NULL || pixels == NULL) {
         return fail_null("clipcu_decode_image", error);
     }
-    clipcu_status status = decode(engine, name, bytes, bytes_count, &image, error);
+    clipcu_status status = decode(engine, name, bytes, bytes_count, false, &image, error);
     if (status == CLIPCU_OK) { status = fit(engine, &image, pixels, error); }
     ccu_image_free(&image);
     return status;
 }
 
-clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *path, ccu_image *out,
-                                    clipcu_error *error) {
+clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *path, bool whole,
+                                    ccu_image *out, clipcu_error *error) {
     uint8_t      *bytes       = NULL;
     size_t        bytes_count = 0;
     clipcu_status status      = ccu_file_read(path, IMAGE_BYTES_MAX, &bytes, &bytes_count, error);
-    if (status == CLIPCU_OK) { status = decode(engine, path, bytes, bytes_count, out, error); }
+    if (status == CLIPCU_OK) {
+        status = decode(engine, path, bytes, bytes_count, whole, out, error);
+    }
     ccu_free(bytes);
     return status;
 }
@@ -72,7 +76,7 @@ clipcu_status clipcu_load_image(const clipcu_engine *engine, const char *path, u
     ccu_image image = {0};
     ccu_error_clear(error);
     if (path == NULL || pixels == NULL) { return fail_null("clipcu_load_image", error); }
-    clipcu_status status = ccu_engine_read_image(engine, path, &image, error);
+    clipcu_status status = ccu_engine_read_image(engine, path, false, &image, error);
     if (status == CLIPCU_OK) { status = fit(engine, &image, pixels, error); }
     ccu_image_free(&image);
     return status;

@@ -136,6 +136,10 @@ typedef struct clipcu_options {
     void            *stream;       /* CUDA: a cudaStream_t of the device that all work is queued
                                       on, borrowed until clipcu_close; NULL: one of our own.
                                       Ignored on the CPU */
+    int32_t          draft;        /* 1: decode large JPEGs at 1/2, 1/4 or 1/8 of their size where
+                                      that leaves at least twice the side that the model takes:
+                                      faster, and not the same pixels. Not for
+                                      clipcu_load_view. Default 0 */
 } clipcu_options;
 
 CLIPCU_API clipcu_options clipcu_options_default(void);

@@ -52,7 +52,8 @@ class Options(ctypes.Structure):
                 ("threads", ctypes.c_int32), ("crop", ctypes.c_int), ("tokenizer", ctypes.c_int),
                 ("truncate", ctypes.c_int32), ("exif", ctypes.c_int32),
                 ("pixels_max", ctypes.c_int64), ("warn", ctypes.c_void_p),
-                ("warn_user", ctypes.c_void_p), ("stream", ctypes.c_void_p)]
+                ("warn_user", ctypes.c_void_p), ("stream", ctypes.c_void_p),
+                ("draft", ctypes.c_int32)]
 
 
 class Engine:

@@ -77,7 +77,7 @@ typedef struct ccu_arguments {
     const char        *model, *labels, *classes, *bank, *templates, *text, *output;
     int64_t            top, batch, threads, pixels_max;
     int32_t            format, precision, crop, tokenizer;
-    int32_t            truncate, exif, quiet, help;
+    int32_t            truncate, exif, draft, quiet, help;
     const char        *html;                          /* classify, search, eval */
     const char        *query, *queries, *image, *names; /* search */
     int64_t            html_max;

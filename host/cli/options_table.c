@@ -244,6 +244,10 @@ const ccu_option ccu_option_table[] = {
     { "exif", 0, CCU_OPTION_FLAG, NULL, AT(exif), 0, 0, NULL, NULL,
       CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL | CCU_LEARN, PICTURES,
       "turn pictures upright by their EXIF tag [default: as stored, as CLIP does]" },
+    { "draft", 0, CCU_OPTION_FLAG, NULL, AT(draft), 0, 0, NULL, NULL,
+      CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL, PICTURES,
+      "decode large JPEGs at 1/2, 1/4 or 1/8 of their size where that leaves twice what the model "
+      "takes: faster, not exact" },
     { "max-pixels", 0, CCU_OPTION_NUMBER, "N", AT(pixels_max), 1, INT32_MAX, NULL, "178956970",
       CCU_CLASSIFY | CCU_EMBED | CCU_SEARCH | CCU_EVAL | CCU_LEARN, PICTURES,
       "refuse pictures with more pixels" },

@@ -49,6 +49,7 @@ void ccu_run_file_describe(const ccu_arguments *arguments, const clipcu_info *in
     ccu_buffer_format(text, "precision %s\n", info->precision);
     ccu_buffer_format(text, "crop %d\n", (int)arguments->crop);
     ccu_buffer_format(text, "exif %d\n", (int)arguments->exif);
+    ccu_buffer_format(text, "draft %d\n", (int)arguments->draft);
     ccu_buffer_format(text, "max-pixels %" PRId64 "\n", arguments->pixels_max);
     ccu_buffer_format(text, "task %" PRId64 "/%" PRId64 "\n", arguments->task.index,
                       arguments->task.count);

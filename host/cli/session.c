@@ -133,6 +133,7 @@ int ccu_session_open(const ccu_arguments *arguments, clipcu_engine **out) {
     options.tokenizer      = (clipcu_tokenizer)arguments->tokenizer;
     options.truncate       = arguments->truncate;
     options.exif           = arguments->exif;
+    options.draft          = arguments->draft;
     if (arguments->pixels_max > 0) { options.pixels_max = arguments->pixels_max; }
     if (arguments->quiet == 0) { options.warn = warn; }
 

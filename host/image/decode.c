@@ -133,8 +133,7 @@ static clipcu_status fail_unknown(const ccu_source *source, clipcu_error *error)
                     "%s: not a picture this program knows: first bytes %s", source->name, text);
 }
 
-clipcu_status ccu_image_alloc(const ccu_source *source, int64_t W, int64_t H, ccu_image *out,
-                              clipcu_error *error) {
+clipcu_status ccu_image_check(const ccu_source *source, int64_t W, int64_t H, clipcu_error *error) {
     if (W <= 0 || H <= 0 || W > INT32_MAX || H > INT32_MAX) {
         return ccu_fail(error, CLIPCU_ERR_FORMAT, "%s: the header says %lld x %lld pixels",
                         source->name, (long long)W, (long long)H);
@@ -143,6 +142,13 @@ clipcu_status ccu_image_alloc(const ccu_source *source, int64_t W, int64_t H, cc
         return ccu_fail(error, CLIPCU_ERR_LIMIT, "%s: %lld x %lld pixels, at most %lld are read",
                         source->name, (long long)W, (long long)H, (long long)source->pixels_max);
     }
+    return CLIPCU_OK;
+}
+
+clipcu_status ccu_image_alloc(const ccu_source *source, int64_t W, int64_t H, ccu_image *out,
+                              clipcu_error *error) {
+    const clipcu_status status = ccu_image_check(source, W, H, error);
+    if (status != CLIPCU_OK) { return status; }
     const size_t bytes = (size_t)W * (size_t)H * 3;
     uint8_t     *rgb   = ccu_alloc(bytes);
     if (rgb == NULL) {
@@ -159,7 +165,8 @@ clipcu_status ccu_image_decode(const char *name, const uint8_t *bytes, size_t by
     assert(name != NULL && options != NULL && out != NULL);
     assert(bytes != NULL || bytes_count == 0);
     const ccu_source source = {
-        .name = name, .bytes = bytes, .count = bytes_count, .pixels_max = options->pixels_max
+        .name = name, .bytes = bytes, .count = bytes_count, .pixels_max = options->pixels_max,
+        .draft_side = options->draft_side
     };
     const format *kind = find_format(&source);
     if (kind == NULL) { return fail_unknown(&source, error); }

@@ -10,10 +10,14 @@ typedef struct ccu_source {
     const uint8_t *bytes;
     size_t         count;
     int64_t        pixels_max;
+    int32_t        draft_side; /* see ccu_decode_options; JPEG only */
 } ccu_source;
 
-/* Checks a size that a header claims (1 or more each way, at most pixels_max pixels: FORMAT,
- * LIMIT) and allocates the picture, pixels unset (NOMEM). Freed with ccu_image_free. */
+/* Checks a size that a header claims: 1 or more each way, at most pixels_max pixels. FORMAT,
+ * LIMIT. */
+clipcu_status ccu_image_check(const ccu_source *source, int64_t W, int64_t H, clipcu_error *error);
+
+/* The same, and allocates the picture, pixels unset (NOMEM). Freed with ccu_image_free. */
 clipcu_status ccu_image_alloc(const ccu_source *source, int64_t W, int64_t H, ccu_image *out,
                               clipcu_error *error);
 

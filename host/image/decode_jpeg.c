@@ -146,6 +146,19 @@ static void set_up(jpeg *j) {
     j->end[1]                   = JPEG_EOI;
 }
 
+/* Pillow's Image.draft: the largest divisor that leaves the shorter side long enough. libjpeg-turbo
+ * has other eighths too, which are slower than the whole picture. */
+static void choose_scale(jpeg *j) {
+    const int64_t W       = j->info.image_width;
+    const int64_t H       = j->info.image_height;
+    const int64_t shorter = W < H ? W : H;
+    unsigned      divisor = j->source->draft_side > 0 ? 8 : 1;
+    while (divisor > 1 && shorter / divisor < j->source->draft_side) { divisor /= 2; }
+    j->info.scale_num   = 1;
+    j->info.scale_denom = divisor;
+    jpeg_calc_output_dimensions(&j->info);
+}
+
 static clipcu_status run(jpeg *j) {
     jpeg_create_decompress(&j->info);
     j->info.src      = &j->input;
@@ -159,8 +172,12 @@ static clipcu_status run(jpeg *j) {
                         "%s: a JPEG of %d components: 1, 3 or 4 are known", j->source->name,
                         components);
     }
-    const clipcu_status status = ccu_image_alloc(j->source, j->info.image_width,
-                                                 j->info.image_height, &j->image, j->error);
+    clipcu_status status = ccu_image_check(j->source, j->info.image_width, j->info.image_height,
+                                           j->error);
+    if (status != CLIPCU_OK) { return status; }
+    choose_scale(j);
+    status = ccu_image_alloc(j->source, j->info.output_width, j->info.output_height, &j->image,
+                             j->error);
     if (status != CLIPCU_OK) { return status; }
     const size_t row = (size_t)j->image.W * 3;
 

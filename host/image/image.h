@@ -17,6 +17,9 @@ typedef struct ccu_image {
 typedef struct ccu_decode_options {
     int64_t pixels_max; /* LIMIT above, found from the header before anything is decoded */
     bool    exif;       /* turn upright by the EXIF orientation tag */
+    int32_t draft_side; /* 0: every pixel. Else JPEGs are decoded at 1/2, 1/4 or 1/8 of their size
+                           where the shorter side keeps at least so many pixels: the pixels of
+                           Pillow's Image.draft. Half the time for large pictures */
 } ccu_decode_options;
 
 /* JPEG, PNG, GIF and WebP (first frames), BMP, PNM, told by content, never by name. Modes become

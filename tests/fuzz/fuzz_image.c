@@ -43,7 +43,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t bytes_max, un
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     static uint8_t            out[SIDE * SIDE * 3];
-    const ccu_decode_options options = { .pixels_max = PIXELS_MAX, .exif = bytes % 2 == 0 };
+    const ccu_decode_options options = { .pixels_max = PIXELS_MAX, .exif = bytes % 2 == 0,
+                                         .draft_side = bytes % 3 == 0 ? 8 : 0 };
     ccu_image                image   = { 0 };
     clipcu_error             error   = { .code = CLIPCU_OK };
     clipcu_status status = ccu_image_decode("dir/picture", data, bytes, &options, &image, &error);

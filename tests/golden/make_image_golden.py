@@ -415,6 +415,21 @@ RESIZES = [  # source, target
 ]
 
 
+def drafts(name):
+    """Image.draft at a half, a quarter and an eighth: name, the side asked for, what comes."""
+    out = []
+    for scale in (2, 4, 8):
+        with Image.open(FILES / name) as image:
+            side = min(image.size) // scale
+            if side == 0:
+                continue
+            image.draft(None, (side, side))
+            image = image.convert("RGB")
+        out.append(f'    {{ "{name}", {side}, {image.width}, {image.height}, '
+                   f"0x{crc(image):08x}u }},")
+    return out
+
+
 def main():
     files = {}
     for make in (make_png, make_jpeg, make_gif, make_bmp, make_pnm, make_webp, make_modes):
@@ -430,6 +445,7 @@ def main():
             upright = ImageOps.exif_transpose(image).convert("RGB")
         lines.append(f'    {{ "{name}", {plain.width}, {plain.height}, 0x{crc(plain):08x}u, '
                      f"{upright.width}, {upright.height}, 0x{crc(upright):08x}u }},")
+    reduced = [line for name in sorted(files) if name.endswith(".jpg") for line in drafts(name)]
     sizes = []
     for (w, h), (tw, th) in RESIZES:
         image = Image.fromarray(noise(w, h))
@@ -459,6 +475,18 @@ static const golden_file golden_files[] = {{
 {chr(10).join(lines)}
 }};
 
+/* The same of JPEGs, after Image.draft(None, (side, side)). */
+typedef struct golden_draft {{
+    const char *name;
+    int32_t     side;
+    int32_t     W, H;
+    uint32_t    crc;
+}} golden_draft;
+
+static const golden_draft golden_drafts[] = {{
+{chr(10).join(reduced)}
+}};
+
 /* make_noise(W, H) resized. */
 typedef struct golden_resize {{
     int32_t      W, H;
@@ -474,7 +502,8 @@ static const golden_resize golden_resizes[] = {{
 #endif
 """
     HEADER.write_text(text)
-    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes; {len(sizes)} resizes")
+    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes; {len(reduced)} drafts, "
+          f"{len(sizes)} resizes")
 
 
 main()

@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/memory.h"
 #include "clipcu.h"
+#include "image/image.h"
 
 #define MODEL(name) CLIPCU_SOURCE_DIR "/tests/golden/" name
 #define IMAGES 7
@@ -326,6 +329,45 @@ static void names_and_templates(void **state) {
     assert_int_equal(count, 0);
 }
 
+/* options.draft: pixels are those of a JPEG decoded at half its size (160 x 144 pixels for a side
+ * of 28), and views of it are still cut from the whole. */
+static void drafts_are_parts_of_the_size(void **state) {
+    (void)state;
+    enum { SIDE = 28 };
+    const char *const path   = CLIPCU_SOURCE_DIR "/tests/data/emoji/dog-face.jpg";
+    clipcu_options    options = clipcu_options_default();
+    uint8_t          *bytes   = NULL;
+    size_t            count   = 0;
+    clipcu_error      error;
+    ccu_image         image = { 0 };
+    uint8_t           half[SIDE * SIDE * 3], pixels[2][SIDE * SIDE * 3], views[2][SIDE * SIDE * 3];
+    for (int32_t draft = 0; draft < 2; draft++) {
+        clipcu_engine *engine = NULL;
+        options.draft         = draft;
+        assert_int_equal(clipcu_open(MODEL("hf_h14"), &options, &engine, &error), CLIPCU_OK);
+        assert_int_equal(clipcu_engine_info(engine).image_size, SIDE);
+        assert_int_equal(clipcu_load_image(engine, path, pixels[draft], &error), CLIPCU_OK);
+        assert_int_equal(clipcu_load_view(engine, path, 1, 2, views[draft], &error), CLIPCU_OK);
+        clipcu_close(engine);
+    }
+    assert_int_equal(ccu_file_read(path, 1 << 20, &bytes, &count, &error), CLIPCU_OK);
+    assert_int_equal(ccu_image_decode(path, bytes, count,
+                                      &(ccu_decode_options){ .pixels_max = 1 << 20,
+                                                             .draft_side = 72 },
+                                      &image, &error),
+                     CLIPCU_OK);
+    assert_int_equal(image.H, 72);
+    assert_int_equal(ccu_image_fit(&image, &(ccu_fit){ .size = SIDE, .resize_size = SIDE,
+                                                       .resample = CCU_RESAMPLE_BICUBIC },
+                                   half, &error),
+                     CLIPCU_OK);
+    assert_memory_equal(pixels[1], half, sizeof half);
+    assert_memory_not_equal(pixels[0], half, sizeof half);
+    assert_memory_equal(views[0], views[1], sizeof views[0]);
+    ccu_image_free(&image);
+    ccu_free(bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_do_not_depend_on_batch_or_threads),
@@ -336,6 +378,7 @@ int main(void) {
         cmocka_unit_test(unknown_choices_are_refused),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(one_tower_refuses_the_other),
+        cmocka_unit_test(drafts_are_parts_of_the_size),
         cmocka_unit_test(names_and_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

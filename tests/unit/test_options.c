@@ -98,6 +98,7 @@ static void defaults_are_those_of_the_library(void **state) {
     assert_int_equal(arguments.tokenizer, library.tokenizer);
     assert_int_equal(arguments.truncate, library.truncate);
     assert_int_equal(arguments.exif, library.exif);
+    assert_int_equal(arguments.draft, library.draft);
     assert_int_equal(arguments.pixels_max, library.pixels_max);
     assert_int_equal(arguments.top, 5);
     assert_int_equal(arguments.format, 0);
