@@ -37,6 +37,7 @@ static_assert(SCRATCH_BYTES >= RUN_UNIT * CHUNKS_MAX * ENTRY_BYTES, "a run has a
 typedef struct chunk_results {
     uint64_t *best; /* (B, chunks, top) keys, best first */
     float2   *sums; /* (B, chunks) largest logit, sum of exp(logit - it) */
+    float    *all;  /* (B, K) scores, or NULL */
     int32_t   chunks, chunk_classes, top;
 } chunk_results;
 
@@ -147,6 +148,12 @@ void scores_chunk_kernel(scores_args a, chunk_results out) {
         __syncthreads(); /* the scores are complete */
         for (int r = warp; r < rows; r += WARPS) {
             fold_row(s->scores[r], &s->best[r][lane], r / WARPS, max, sum, a, class0, out.top);
+            if (out.all != NULL) {
+                float *to = out.all + (size_t)(row0 + r) * (size_t)a.K + (size_t)class0;
+                for (int c = lane; c < min(SCORES_CLASSES, a.K - class0); c += (int)WARP) {
+                    to[c] = s->scores[r][c];
+                }
+            }
         }
         __syncthreads(); /* the scores are used up */
     }
@@ -265,6 +272,7 @@ static int launch_run(const ccu_cuda *cuda, const ccu_scores_topk *op, int32_t f
                               op->K, op->E};
     uint64_t *const   best = static_cast<uint64_t *>(op->scratch);
     const chunk_results parts = {best, reinterpret_cast<float2 *>(best + entries * (size_t)op->top),
+                                 op->all == NULL ? NULL : op->all + (size_t)first * (size_t)op->K,
                                  chunks, chunk_tiles(op->K) * SCORES_CLASSES, op->top};
     const merge_args    merge = {op->index + at, op->cosine + at, op->probability + at, op->scale,
                                  rows};

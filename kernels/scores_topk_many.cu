@@ -26,10 +26,10 @@ static_assert((KEYS & (KEYS - 1)) == 0 && KEYS / 2 % THREADS == 0, "the sort's s
 
 /* ---- 1. Scores ------------------------------------------------------------------------------- */
 
-/* Grid: row tiles x class tiles of the panel. scores (B, PANEL_CLASSES). */
+/* Grid: row tiles x class tiles of the panel. scores (B, PANEL_CLASSES); all (B, K) or NULL. */
 template <int SIDE, bool VECTOR>
 __global__ __launch_bounds__(SCORES_THREADS, SCORES_BLOCKS<SIDE>)
-void scores_panel_kernel(scores_args a, int32_t first, float *scores) {
+void scores_panel_kernel(scores_args a, int32_t first, float *scores, float *all) {
     SIMT_DYN_SHARED(scores_steps<SIDE>, steps);
     constexpr int ACROSS = SCORES_THREADS / SIDE;
     const int32_t row0   = (int32_t)blockIdx.x * SIDE * SIDE;
@@ -43,7 +43,11 @@ void scores_panel_kernel(scores_args a, int32_t first, float *scores) {
         float *to = scores + (size_t)r * PANEL_CLASSES + (class0 - first);
         UNROLL for (int j = 0; j < SIDE; j++) {
             const int c = column + ACROSS * j;
-            if (class0 + c < a.K) { to[c] = acc[i][j]; }
+            if (class0 + c >= a.K) { continue; }
+            to[c] = acc[i][j];
+            if (all != NULL) {
+                all[(size_t)r * (size_t)a.K + (size_t)(class0 + c)] = acc[i][j];
+            }
         }
     }
 }
@@ -194,7 +198,7 @@ size_t ccu_cuda_scores_many_bytes(const ccu_scores_topk *op) {
 }
 
 static int launch_panel(const ccu_cuda *cuda, const scores_args &a, int32_t first, int32_t count,
-                        float *scores) {
+                        float *scores, float *all) {
     const bool vector = a.E % 4 == 0 && ((uintptr_t)a.x | (uintptr_t)a.bank) % 16 == 0;
     const bool tall   = vector && a.B > 32;
     const dim3 blocks(ccu_cuda_blocks((size_t)a.B, tall ? 64 : 16),
@@ -202,12 +206,15 @@ static int launch_panel(const ccu_cuda *cuda, const scores_args &a, int32_t firs
     const simt_grid grid = ccu_cuda_grid(cuda, blocks, SCORES_THREADS,
                                          tall ? sizeof(scores_steps<8>) : sizeof(scores_steps<4>));
     if (tall) {
-        return simt_launch("scores_panel_64", scores_panel_kernel<8, true>, grid, a, first, scores);
+        return simt_launch("scores_panel_64", scores_panel_kernel<8, true>, grid, a, first, scores,
+                           all);
     }
     if (vector) {
-        return simt_launch("scores_panel_16", scores_panel_kernel<4, true>, grid, a, first, scores);
+        return simt_launch("scores_panel_16", scores_panel_kernel<4, true>, grid, a, first, scores,
+                           all);
     }
-    return simt_launch("scores_panel_plain", scores_panel_kernel<4, false>, grid, a, first, scores);
+    return simt_launch("scores_panel_plain", scores_panel_kernel<4, false>, grid, a, first, scores,
+                       all);
 }
 
 /* Rows first_row .. first_row + rows - 1, panel after panel. */
@@ -221,13 +228,14 @@ static int launch_run(const ccu_cuda *cuda, const ccu_scores_topk *op, int32_t f
     fold_args         fold = {op->index + at, op->cosine + at, op->probability + at, best,
                               reinterpret_cast<float2 *>(best + (size_t)rows * (size_t)op->top),
                               scores, op->scale, op->top, 0, 0, false, false};
+    float *const      all = op->all == NULL ? NULL : op->all + (size_t)first_row * (size_t)op->K;
     int               code = 0;
     for (int32_t first = 0; code == 0 && first < op->K; first += fold.count) {
         fold.first  = first;
         fold.count  = least(op->K - first, PANEL_CLASSES);
         fold.begins = first == 0;
         fold.ends   = first + fold.count == op->K;
-        code        = launch_panel(cuda, args, first, fold.count, scores);
+        code        = launch_panel(cuda, args, first, fold.count, scores, all);
         if (code != 0) { return code; }
         code = simt_launch("scores_fold", scores_fold_kernel,
                            ccu_cuda_grid(cuda, dim3((unsigned)rows), THREADS, sizeof(fold_shared)),

@@ -187,12 +187,13 @@ typedef struct ccu_segment_sum {
 } ccu_segment_sum;
 
 /* The top classes of each row and their probabilities under a softmax over all K classes of
- * scale * cosine, without storing (B, K). Best first, ties by lowest class index. A NaN score
- * counts as -inf. */
+ * scale * cosine, without storing (B, K) unless it is asked for. Best first, ties by lowest class
+ * index. A NaN score counts as -inf. */
 typedef struct ccu_scores_topk {
     int32_t     *index;       /* (B, top) */
     float       *cosine;      /* (B, top) */
     float       *probability; /* (B, top) */
+    float       *all;         /* (B, K) every score, NaN as it is; NULL: not wanted */
     const float *x;           /* (B, E) unit rows */
     const float *bank;        /* (K, E) unit rows */
     void        *scratch;     /* scores_topk_scratch() bytes, or NULL if that is 0 */

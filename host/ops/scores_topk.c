@@ -5,7 +5,7 @@
  * picture or one query has, and a row's bits do not depend on how many there are; 2. threads share
  * the rows, and each row folds the run's scores, class by class in order, into a running
  * log-sum-exp and a heap of its best. Neither depends on how many threads there are, and the (B, K)
- * matrix never exists. */
+ * matrix never exists, unless somebody wants it: then each row's part is copied as it is folded. */
 #include <assert.h>
 #include <math.h>
 #include <omp.h>
@@ -229,11 +229,16 @@ static void run_tile(const ccu_scores_topk *op, const state *s, const block *blk
     }
 }
 
-static void fold_run(const ccu_scores_topk *op, state *s, int32_t i, int32_t first, int32_t end) {
+/* all: row i's, or NULL. */
+static void fold_run(const ccu_scores_topk *op, state *s, int32_t i, int32_t first, int32_t end,
+                     float *all) {
     for (int32_t tile = first; tile < end; tile++) {
         int32_t      columns;
-        const float *scores = tile_scores(op, s, tile, &columns);
-        fold(op, s, i, scores + (size_t)i * (size_t)columns, tile * COLUMNS, columns);
+        const float *scores = tile_scores(op, s, tile, &columns) + (size_t)i * (size_t)columns;
+        if (all != NULL) {
+            memcpy(all + (size_t)tile * COLUMNS, scores, (size_t)columns * sizeof *all);
+        }
+        fold(op, s, i, scores, tile * COLUMNS, columns);
     }
 }
 
@@ -246,7 +251,10 @@ static void run_block(ccu_cpu *cpu, const ccu_scores_topk *op, state *s, const b
 #pragma omp for schedule(dynamic, 1)
             for (int32_t tile = first; tile < end; tile++) { run_tile(op, s, blk, tile); }
 #pragma omp for schedule(static)
-            for (int32_t i = 0; i < blk->rows; i++) { fold_run(op, s, i, first, end); }
+            for (int32_t i = 0; i < blk->rows; i++) {
+                const size_t row = (size_t)(blk->first + i) * (size_t)op->K;
+                fold_run(op, s, i, first, end, op->all == NULL ? NULL : op->all + row);
+            }
         }
 #pragma omp for schedule(static)
         for (int32_t i = 0; i < blk->rows; i++) { write_row(op, s, i, blk->first + i); }

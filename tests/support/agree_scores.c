@@ -7,6 +7,8 @@
 #include "reference/reference.h"
 #include "support/agree_cases.h"
 
+#define ALL_MAX 1e5 /* scores of a case that are all looked at */
+
 typedef enum scores_kind {
     UNIT_ROWS,
     EXACT_TIES, /* few different scores */
@@ -143,19 +145,47 @@ static void check(agree *a, ccu_scores_topk *op, const results *got, scores_kind
     free(p);
 }
 
-static void run_scores(agree *a, const scores_case *c) {
+/* Every score: near the reference's, NaN where it has none, and those of the best with their bits. */
+static void check_all(agree *a, const ccu_scores_topk *op, const results *got, const float *all) {
+    const double by = (8.0 + 2.0 * sqrt((double)op->E)) * REF_U32;
+    for (int32_t b = 0; b < op->B; b++) {
+        const float *row = all + (size_t)b * (size_t)op->K;
+        for (int32_t k = 0; k < op->K; k++) {
+            const double want = ref_cosine(op, b, k);
+            const bool   good = want > -INFINITY ? fabs(row[k] - want) <= by : isnan(row[k]);
+            if (!good) {
+                (void)agree_fail(a, "row %d class %d: %.9g, expected %.9g within %.3g", b, k,
+                                 (double)row[k], want, by);
+                return;
+            }
+        }
+        for (int32_t t = 0; t < op->top; t++) {
+            const size_t at = (size_t)b * (size_t)op->top + (size_t)t;
+            if (got->cosine[at] > -INFINITY && got->cosine[at] != row[got->index[at]]) {
+                (void)agree_fail(a, "row %d rank %d: %.9g among the best, %.9g among all", b, t,
+                                 (double)got->cosine[at], (double)row[got->index[at]]);
+                return;
+            }
+        }
+    }
+}
+
+/* every: all (B, K) scores are asked for too. */
+static void run_scores(agree *a, const scores_case *c, bool every) {
     const size_t count = (size_t)c->B * (size_t)c->top;
     if (agree_too_large(a, (double)c->B * c->K * c->E)) { return; }
-    agree_begin(a, "scores_topk", "B %d K %d E %d top %d scale %g kind %d", c->B, c->K, c->E,
-                c->top, (double)c->scale, (int)c->kind);
+    agree_begin(a, "scores_topk", "B %d K %d E %d top %d scale %g kind %d%s", c->B, c->K, c->E,
+                c->top, (double)c->scale, (int)c->kind, every ? " all" : "");
     float        *x     = make_rows(a, c->B, c, false);
     float        *bank  = make_rows(a, c->K, c, true);
     agree_tensor *index = agree_output(a, 1, count, 0, CCU_F32);
     agree_tensor *cos   = agree_output(a, 1, count, 0, CCU_F32);
     agree_tensor *p     = agree_output(a, 1, count, 0, CCU_F32);
+    agree_tensor *all   = every ? agree_output(a, (size_t)c->B, (size_t)c->K, 0, CCU_F32) : NULL;
 
     ccu_scores_topk op = { .index = index->at, .cosine = cos->at, .probability = p->at,
-                           .scale = c->scale, .B = c->B, .K = c->K, .E = c->E, .top = c->top };
+                           .all = every ? all->at : NULL, .scale = c->scale, .B = c->B, .K = c->K,
+                           .E = c->E, .top = c->top };
     op.x    = agree_bytes(a, x, (size_t)c->B * (size_t)c->E * sizeof *x);
     op.bank = agree_bytes(a, bank, (size_t)c->K * (size_t)c->E * sizeof *bank);
     const size_t bytes = a->be->ops->scores_topk_scratch(a->be, &op);
@@ -164,11 +194,14 @@ static void run_scores(agree *a, const scores_case *c) {
 
     float        *index_bits = agree_values(a, index);
     const results got = { (int32_t *)index_bits, agree_values(a, cos), agree_values(a, p) };
+    float        *scores = every ? agree_values(a, all) : NULL;
     op.x    = x;
     op.bank = bank;
     if (got.index != NULL && got.cosine != NULL && got.probability != NULL) {
         check(a, &op, &got, c->kind);
+        if (scores != NULL) { check_all(a, &op, &got, scores); }
     }
+    free(scores);
     free(index_bits);
     free(got.cosine);
     free(got.probability);
@@ -179,6 +212,8 @@ static void run_scores(agree *a, const scores_case *c) {
 void agree_scores_topk(agree *a, ccu_dtype dtype) {
     (void)dtype; /* always f32 */
     for (size_t i = 0; i < sizeof scores_cases / sizeof *scores_cases; i++) {
-        run_scores(a, &scores_cases[i]);
+        const scores_case *c = &scores_cases[i];
+        run_scores(a, c, false);
+        if ((double)c->B * c->K <= ALL_MAX) { run_scores(a, c, true); }
     }
 }
