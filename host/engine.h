@@ -55,9 +55,8 @@ clipcu_status ccu_engine_read_image(const clipcu_engine *engine, const char *pat
 clipcu_status ccu_engine_encoder(clipcu_engine *engine, ccu_text_encoder *encoder,
                                  clipcu_error *error);
 
-/* clipcu_rank for classes that depend on the picture, without its checks. */
-clipcu_status ccu_engine_rank_conditional(clipcu_engine *engine, const clipcu_bank *bank,
-                                          const float *embeddings, int32_t count, int32_t top,
-                                          clipcu_match *matches, clipcu_error *error);
+/* clipcu_rank_all for classes that depend on the picture, without its checks. */
+clipcu_status ccu_engine_rank_conditional(clipcu_engine *engine, const ccu_ranking *ranking,
+                                          clipcu_error *error);
 
 #endif

@@ -152,28 +152,34 @@ clipcu_status clipcu_bank_build_prompt(clipcu_engine *engine, const clipcu_promp
     return CLIPCU_OK;
 }
 
-/* Each picture against rows of its own, which stand in `rows` (images, K, E). */
-static clipcu_status rank_own(clipcu_engine *engine, const clipcu_bank *bank, const float *rows,
-                              const float *embeddings, int32_t images, int32_t top,
-                              clipcu_match *matches, clipcu_error *error) {
-    const size_t  E = (size_t)bank->E, K = (size_t)bank->K;
-    clipcu_status status = CLIPCU_OK;
+/* Pictures `from` .. against rows of their own, which stand in `rows` (images, K, E). */
+static clipcu_status rank_own(clipcu_engine *engine, const ccu_ranking *ranking, int32_t from,
+                              int32_t images, const float *rows, clipcu_error *error) {
+    const clipcu_bank *bank = ranking->bank;
+    const size_t       E = (size_t)bank->E, K = (size_t)bank->K;
+    clipcu_status      status = CLIPCU_OK;
     for (size_t b = 0; b < (size_t)images && status == CLIPCU_OK; b++) {
-        clipcu_bank own = {.K = bank->K, .E = bank->E, .fingerprint = bank->fingerprint};
-        own.rows        = (float *)(uintptr_t)(rows + b * K * E); /* only read */
+        const size_t at  = (size_t)from + b;
+        clipcu_bank  own = {.K = bank->K, .E = bank->E, .fingerprint = bank->fingerprint};
+        ccu_ranking  one = *ranking;
+        own.rows         = (float *)(uintptr_t)(rows + b * K * E); /* only read */
         ccu_bank_seal(&own);
-        status = ccu_rank(&engine->ranker, engine->be, &own, embeddings + b * E, 1, top,
-                          engine->logit_scale, matches + b * (size_t)top, error);
+        one.bank       = &own;
+        one.embeddings = ranking->embeddings + at * E;
+        one.count      = 1;
+        one.matches    = ranking->matches + at * (size_t)ranking->top;
+        one.cosines    = ranking->cosines == NULL ? NULL : ranking->cosines + at * K;
+        status         = ccu_rank(&engine->ranker, engine->be, &one, error);
     }
     return status;
 }
 
-clipcu_status ccu_engine_rank_conditional(clipcu_engine *engine, const clipcu_bank *bank,
-                                          const float *embeddings, int32_t count, int32_t top,
-                                          clipcu_match *matches, clipcu_error *error) {
+clipcu_status ccu_engine_rank_conditional(clipcu_engine *engine, const ccu_ranking *ranking,
+                                          clipcu_error *error) {
     ccu_text_encoder       encoder;
-    const ccu_conditional *conditional = bank->conditional;
-    const size_t           E = (size_t)bank->E, K = (size_t)bank->K;
+    const ccu_conditional *conditional = ranking->bank->conditional;
+    const size_t           E = (size_t)ranking->bank->E, K = (size_t)ranking->bank->K;
+    const int32_t          count = ranking->count;
     const int32_t          most  = ccu_conditional_images(conditional);
     const int32_t          parts = most < count ? most : count;
     float                 *rows  = NULL;
@@ -185,11 +191,10 @@ clipcu_status ccu_engine_rank_conditional(clipcu_engine *engine, const clipcu_ba
     }
     for (int32_t from = 0; from < count && status == CLIPCU_OK; from += parts) {
         const int32_t images = count - from < parts ? count - from : parts;
-        const float  *x      = embeddings + (size_t)from * E;
-        status = ccu_conditional_rows(conditional, &encoder, x, images, rows, error);
+        status = ccu_conditional_rows(conditional, &encoder,
+                                      ranking->embeddings + (size_t)from * E, images, rows, error);
         if (status == CLIPCU_OK) {
-            status = rank_own(engine, bank, rows, x, images, top,
-                              matches + (size_t)from * (size_t)top, error);
+            status = rank_own(engine, ranking, from, images, rows, error);
         }
     }
     ccu_free(rows);

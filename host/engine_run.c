@@ -261,12 +261,11 @@ clipcu_status clipcu_bank_load(const char *path, clipcu_bank **out, clipcu_error
 
 /* ---- Classification ------------------------------------------------------------------------- */
 
-clipcu_status clipcu_rank(clipcu_engine *engine, const clipcu_bank *bank, const float *embeddings,
-                          int32_t count, int32_t top, clipcu_match *matches,
+static clipcu_status rank(clipcu_engine *engine, const char *function, ccu_ranking *ranking,
                           clipcu_error *error) {
-    ccu_error_clear(error);
-    if (bank == NULL || embeddings == NULL || matches == NULL) {
-        return fail_null("clipcu_rank", error);
+    const clipcu_bank *bank = ranking->bank;
+    if (bank == NULL || ranking->embeddings == NULL || ranking->matches == NULL) {
+        return fail_null(function, error);
     }
     if (bank->fingerprint != engine->fingerprint || bank->E != engine->config.embed_dim) {
         return ccu_fail(error, CLIPCU_ERR_ARGUMENT,
@@ -275,20 +274,37 @@ clipcu_status clipcu_rank(clipcu_engine *engine, const clipcu_bank *bank, const 
                         bank->fingerprint, bank->E, engine->model_dir, engine->fingerprint,
                         engine->config.embed_dim);
     }
-    if (count < 1 || count > engine->options.batch_max) {
-        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "clipcu_rank: %d rows, expected 1 .. %d",
-                        count, engine->options.batch_max);
+    if (ranking->count < 1 || ranking->count > engine->options.batch_max) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "%s: %d rows, expected 1 .. %d", function,
+                        ranking->count, engine->options.batch_max);
     }
     const int32_t top_max = bank->K < CCU_TOP_MAX ? bank->K : CCU_TOP_MAX;
-    if (top < 1 || top > top_max) {
-        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "clipcu_rank: top %d, expected 1 .. %d", top,
-                        top_max);
+    if (ranking->top < 1 || ranking->top > top_max) {
+        return ccu_fail(error, CLIPCU_ERR_ARGUMENT, "%s: top %d, expected 1 .. %d", function,
+                        ranking->top, top_max);
     }
-    if (bank->conditional != NULL) {
-        return ccu_engine_rank_conditional(engine, bank, embeddings, count, top, matches, error);
-    }
-    return ccu_rank(&engine->ranker, engine->be, bank, embeddings, count, top,
-                    engine->logit_scale, matches, error);
+    ranking->scale = engine->logit_scale;
+    if (bank->conditional != NULL) { return ccu_engine_rank_conditional(engine, ranking, error); }
+    return ccu_rank(&engine->ranker, engine->be, ranking, error);
+}
+
+clipcu_status clipcu_rank(clipcu_engine *engine, const clipcu_bank *bank, const float *embeddings,
+                          int32_t count, int32_t top, clipcu_match *matches,
+                          clipcu_error *error) {
+    ccu_ranking ranking = {.bank = bank, .embeddings = embeddings, .count = count, .top = top,
+                           .matches = matches};
+    ccu_error_clear(error);
+    return rank(engine, "clipcu_rank", &ranking, error);
+}
+
+clipcu_status clipcu_rank_all(clipcu_engine *engine, const clipcu_bank *bank,
+                              const float *embeddings, int32_t count, int32_t top,
+                              clipcu_match *matches, float *cosines, clipcu_error *error) {
+    ccu_ranking ranking = {.bank = bank, .embeddings = embeddings, .count = count, .top = top,
+                           .matches = matches, .cosines = cosines};
+    ccu_error_clear(error);
+    if (cosines == NULL) { return fail_null("clipcu_rank_all", error); }
+    return rank(engine, "clipcu_rank_all", &ranking, error);
 }
 
 clipcu_status clipcu_classify_file(clipcu_engine *engine, const clipcu_bank *bank,

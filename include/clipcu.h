@@ -485,6 +485,15 @@ CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_rank(clipcu_engine *engine, const
                                                     int32_t top, clipcu_match *matches,
                                                     clipcu_error *error);
 
+/* clipcu_rank, and the cosine of every class, those of `matches` among them, bit for bit.
+ *
+ *   cosines  (count, K) f32. */
+CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_rank_all(clipcu_engine *engine,
+                                                        const clipcu_bank *bank,
+                                                        const float *embeddings, int32_t count,
+                                                        int32_t top, clipcu_match *matches,
+                                                        float *cosines, clipcu_error *error);
+
 /* clipcu_load_image, clipcu_encode_images and clipcu_rank of one file. */
 CLIPCU_API CLIPCU_CHECKED clipcu_status clipcu_classify_file(clipcu_engine *engine,
                                                              const clipcu_bank *bank,

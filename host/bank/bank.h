@@ -46,6 +46,8 @@ typedef struct ccu_ranker {
     float   *x, *bank;                  /* (batch_max, E), (K, E) */
     int32_t *index;                     /* (batch_max, CCU_TOP_MAX) */
     float   *cosine, *probability;      /* (batch_max, CCU_TOP_MAX) */
+    float   *all;                       /* (all_rows, K) */
+    int32_t  all_rows;                  /* 0: nobody has asked for every score */
     void    *scratch;
     int32_t *host_index;                /* host copies of the three */
     float   *host_cosine, *host_probability;
@@ -53,11 +55,20 @@ typedef struct ccu_ranker {
 
 #define CCU_TOP_MAX 1024
 
-/* clipcu_rank without its checks. A bank not seen in the last call is uploaded first, which
- * allocates; further calls with it do not. */
-clipcu_status ccu_rank(ccu_ranker *ranker, ccu_backend *be, const clipcu_bank *bank,
-                       const float *embeddings, int32_t count, int32_t top, float scale,
-                       clipcu_match *matches, clipcu_error *error);
+/* What is to be compared, and where the answer goes. */
+typedef struct ccu_ranking {
+    const clipcu_bank *bank;
+    const float       *embeddings; /* (count, E) */
+    int32_t            count, top;
+    float              scale;
+    clipcu_match      *matches; /* (count, top) */
+    float             *cosines; /* (count, K), or NULL: not wanted */
+} ccu_ranking;
+
+/* clipcu_rank_all without its checks. A bank not seen in the last call is uploaded first, which
+ * allocates; further calls with it do not, but for the first that wants cosines. */
+clipcu_status ccu_rank(ccu_ranker *ranker, ccu_backend *be, const ccu_ranking *ranking,
+                       clipcu_error *error);
 void          ccu_ranker_close(ccu_ranker *ranker, ccu_backend *be);
 
 #endif

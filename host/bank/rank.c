@@ -4,6 +4,9 @@
 #include "bank/bank.h"
 #include "base/memory.h"
 
+/* Every score of so many rows is kept at a time. */
+#define ALL_BYTES ((size_t)64 << 20)
+
 static ccu_scores_topk scores_op(const ccu_ranker *r, int32_t count, int32_t top, float scale) {
     return (ccu_scores_topk){.index = r->index, .cosine = r->cosine,
                              .probability = r->probability, .x = r->x, .bank = r->bank,
@@ -22,6 +25,7 @@ static void lay_out(ccu_ranker *r, ccu_backend *be, ccu_plan *plan) {
     r->cosine      = ccu_plan_take(plan, B * (size_t)top, sizeof(float));
     r->probability = ccu_plan_take(plan, B * (size_t)top, sizeof(float));
     r->scratch     = ccu_plan_take(plan, be->ops->scores_topk_scratch(be, &op), 1);
+    r->all         = ccu_plan_take(plan, (size_t)r->all_rows * K, sizeof(float));
 }
 
 void ccu_ranker_close(ccu_ranker *ranker, ccu_backend *be) {
@@ -33,13 +37,25 @@ void ccu_ranker_close(ccu_ranker *ranker, ccu_backend *be) {
     *ranker                 = (ccu_ranker){.batch_max = batch_max};
 }
 
+/* Rows whose scores fit into ALL_BYTES, at least one. */
+static int32_t rows_of_all(int32_t batch_max, int32_t K) {
+    const size_t rows = ALL_BYTES / ((size_t)K * sizeof(float));
+    return rows >= (size_t)batch_max ? batch_max : rows > 0 ? (int32_t)rows : 1;
+}
+
 /* Puts the bank into backend memory unless it stands there already. */
-static clipcu_status load_bank(ccu_ranker *r, ccu_backend *be, const clipcu_bank *bank,
+static clipcu_status load_bank(ccu_ranker *r, ccu_backend *be, const ccu_ranking *ranking,
                                clipcu_error *error) {
-    if (r->slab != NULL && r->content == bank->content && r->K == bank->K) { return CLIPCU_OK; }
+    const clipcu_bank *bank = ranking->bank;
+    const bool         all  = ranking->cosines != NULL;
+    if (r->slab != NULL && r->content == bank->content && r->K == bank->K &&
+        (!all || r->all_rows > 0)) {
+        return CLIPCU_OK;
+    }
     ccu_ranker_close(r, be);
-    r->K = bank->K;
-    r->E = bank->E;
+    r->K        = bank->K;
+    r->E        = bank->E;
+    r->all_rows = all ? rows_of_all(r->batch_max, r->K) : 0;
 
     ccu_plan plan = {0};
     lay_out(r, be, &plan);
@@ -63,28 +79,51 @@ static clipcu_status load_bank(ccu_ranker *r, ccu_backend *be, const clipcu_bank
     return CLIPCU_OK;
 }
 
-clipcu_status ccu_rank(ccu_ranker *ranker, ccu_backend *be, const clipcu_bank *bank,
-                       const float *embeddings, int32_t count, int32_t top, float scale,
-                       clipcu_match *matches, clipcu_error *error) {
-    assert(count >= 1 && count <= ranker->batch_max);
-    assert(top >= 1 && top <= bank->K && top <= CCU_TOP_MAX);
-    clipcu_status status = load_bank(ranker, be, bank, error);
+/* As many rows at a time as there is room for their scores. */
+static void queue_all(const ccu_ranker *r, ccu_backend *be, const ccu_ranking *ranking) {
+    const size_t K = (size_t)r->K;
+    for (int32_t from = 0; from < ranking->count; from += r->all_rows) {
+        const int32_t   left = ranking->count - from;
+        const int32_t   rows = left < r->all_rows ? left : r->all_rows;
+        const size_t    at   = (size_t)from * (size_t)ranking->top;
+        ccu_scores_topk op   = scores_op(r, rows, ranking->top, ranking->scale);
+        op.x += (size_t)from * (size_t)r->E;
+        op.index += at;
+        op.cosine += at;
+        op.probability += at;
+        op.all = r->all;
+        be->ops->scores_topk(be, &op);
+        be->ops->download(be, ranking->cosines + (size_t)from * K, r->all,
+                          (size_t)rows * K * sizeof(float));
+    }
+}
+
+clipcu_status ccu_rank(ccu_ranker *ranker, ccu_backend *be, const ccu_ranking *ranking,
+                       clipcu_error *error) {
+    const clipcu_bank *bank = ranking->bank;
+    assert(ranking->count >= 1 && ranking->count <= ranker->batch_max);
+    assert(ranking->top >= 1 && ranking->top <= bank->K && ranking->top <= CCU_TOP_MAX);
+    clipcu_status status = load_bank(ranker, be, ranking, error);
     if (status != CLIPCU_OK) { return status; }
 
-    const size_t found = (size_t)count * (size_t)top;
-    be->ops->upload(be, ranker->x, embeddings,
-                    (size_t)count * (size_t)bank->E * sizeof *embeddings);
-    const ccu_scores_topk op = scores_op(ranker, count, top, scale);
-    be->ops->scores_topk(be, &op);
+    const size_t found = (size_t)ranking->count * (size_t)ranking->top;
+    be->ops->upload(be, ranker->x, ranking->embeddings,
+                    (size_t)ranking->count * (size_t)bank->E * sizeof(float));
+    if (ranking->cosines != NULL) {
+        queue_all(ranker, be, ranking);
+    } else {
+        const ccu_scores_topk op = scores_op(ranker, ranking->count, ranking->top, ranking->scale);
+        be->ops->scores_topk(be, &op);
+    }
     be->ops->download(be, ranker->host_index, ranker->index, found * sizeof(int32_t));
     be->ops->download(be, ranker->host_cosine, ranker->cosine, found * sizeof(float));
     be->ops->download(be, ranker->host_probability, ranker->probability, found * sizeof(float));
     status = be->ops->finish(be, error);
     if (status != CLIPCU_OK) { return status; }
     for (size_t i = 0; i < found; i++) {
-        matches[i] = (clipcu_match){.class_index = ranker->host_index[i],
-                                    .cosine      = ranker->host_cosine[i],
-                                    .probability = ranker->host_probability[i]};
+        ranking->matches[i] = (clipcu_match){.class_index = ranker->host_index[i],
+                                             .cosine      = ranker->host_cosine[i],
+                                             .probability = ranker->host_probability[i]};
     }
     return CLIPCU_OK;
 }

@@ -13,11 +13,13 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are as they are in memory");
 
-void ccu_npy_header(int64_t rows, int32_t columns, char out[CCU_NPY_HEADER_BYTES]) {
+void ccu_npy_header(int64_t rows, int32_t columns, ccu_dtype dtype,
+                    char out[CCU_NPY_HEADER_BYTES]) {
     char      text[CCU_NPY_HEADER_BYTES];
     const int length = snprintf(text, sizeof text,
-                                "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }",
-                                (long long)rows, (int)columns);
+                                "{'descr': '<f%d', 'fortran_order': False, 'shape': (%lld, %d), }",
+                                dtype == CCU_F16 ? 2 : 4, (long long)rows, (int)columns);
+    assert(dtype == CCU_F16 || dtype == CCU_F32);
     assert(length > 0);
     assert(length < CCU_NPY_HEADER_BYTES - PREFIX_BYTES); /* 89 with the longest numbers */
     memset(out, ' ', CCU_NPY_HEADER_BYTES);

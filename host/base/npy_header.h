@@ -15,9 +15,10 @@
 
 #define CCU_NPY_HEADER_BYTES 128 /* of what ccu_npy_header writes */
 
-/* The header of a f32 matrix, version 1.0. As long for any number of rows: a writer puts it first
- * and again at the end, when it knows how many there are. */
-void ccu_npy_header(int64_t rows, int32_t columns, char out[CCU_NPY_HEADER_BYTES]);
+/* The header of a matrix of f32 or f16, version 1.0. As long for any number of rows: a writer puts
+ * it first and again at the end, when it knows how many there are. */
+void ccu_npy_header(int64_t rows, int32_t columns, ccu_dtype dtype,
+                    char out[CCU_NPY_HEADER_BYTES]);
 
 typedef struct ccu_npy_shape {
     int64_t   rows, columns;

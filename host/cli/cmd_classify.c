@@ -11,6 +11,7 @@
 #include "cli/session.h"
 #include "cli/terminal.h"
 #include "stream/escape.h"
+#include "stream/npy.h"
 #include "stream/sink.h"
 
 #define TOP_MAX 1024 /* clipcu_rank's */
@@ -25,6 +26,8 @@ typedef struct classifier {
     ccu_sink       sink;
     ccu_output     output;
     ccu_buffer     buffer;
+    ccu_npy        matrix;  /* --scores */
+    bool           all;     /* wanted */
     ccu_score     *scores;  /* (top) */
     size_t         image_bytes;
     ccu_page      *page;    /* NULL: not wanted */
@@ -78,6 +81,7 @@ static int open_classes(const ccu_arguments *arguments, classifier *c) {
         status = ccu_session_vocabulary(arguments, &vocabulary);
     }
     if (status == CCU_EXIT_OK && (ccu_output_check(arguments->output, &error) != CLIPCU_OK ||
+                                  ccu_output_check(arguments->scores, &error) != CLIPCU_OK ||
                                   ccu_page_check(arguments->html, &error) != CLIPCU_OK)) {
         ccu_report("%s", error.text);
         status = CCU_EXIT_FATAL;
@@ -117,6 +121,18 @@ static clipcu_status open_page(const ccu_arguments *arguments, classifier *c, cl
     return ccu_html_open(arguments, &info, CCU_PAGE_CLASSIFY, what, &c->page, error);
 }
 
+/* --scores: that of a run that did not end, or a new one. */
+static clipcu_status open_matrix(const ccu_arguments *arguments, classifier *c,
+                                 clipcu_error *error) {
+    const int32_t   K     = clipcu_bank_count(c->bank);
+    const ccu_dtype dtype = ccu_options_dtype(arguments);
+    c->all                = arguments->scores != NULL;
+    if (!c->all) { return CLIPCU_OK; }
+    return c->state == CCU_RUN_PART
+               ? ccu_npy_reopen(arguments->scores, K, dtype, &c->matrix, error)
+               : ccu_npy_open(arguments->scores, K, dtype, &c->matrix, error);
+}
+
 /* The results of a run that did not end, or new ones; beside them what they were begun with. */
 static clipcu_status open_output(const ccu_arguments *arguments, classifier *c,
                                  clipcu_error *error) {
@@ -125,7 +141,10 @@ static clipcu_status open_output(const ccu_arguments *arguments, classifier *c,
     clipcu_status     status = CLIPCU_OK;
     ccu_buffer_text(&text, "clipcu classify\n");
     ccu_run_file_describe(arguments, &info, &text);
-    ccu_buffer_format(&text, "format %d\ntop %d\n", (int)arguments->format, (int)c->sink.top);
+    ccu_buffer_format(&text, "format %d\ntop %d\nscores %s\n", (int)arguments->format,
+                      (int)c->sink.top,
+                      arguments->scores == NULL ? "no"
+                                                : ccu_dtype_name(ccu_options_dtype(arguments)));
     status = ccu_run_file_describe_classes(c->bank, arguments->prompt, &text, error);
     if (status == CLIPCU_OK && c->state == CCU_RUN_PART) {
         status = ccu_run_file_check(arguments->output, &text, error);
@@ -146,6 +165,7 @@ static clipcu_status open_results(const ccu_arguments *arguments, classifier *c,
                                   clipcu_error *error) {
     open_sink(arguments, c);
     clipcu_status status = open_output(arguments, c, error);
+    if (status == CLIPCU_OK) { status = open_matrix(arguments, c, error); }
     if (status == CLIPCU_OK) { status = open_page(arguments, c, error); }
     if (status != CLIPCU_OK) { return status; }
     ccu_terminal_look(&c->output, &c->sink);
@@ -187,12 +207,40 @@ static size_t matches_bytes(const classifier *c) {
     return batch_max * (size_t)c->sink.top * sizeof(clipcu_match);
 }
 
-/* The batch's results: (loaded, top) matches. */
+/* Behind the matches of a batch: the cosine of every class. */
+static float *cosines_of(const classifier *c, const ccu_batch *batch) {
+    return (float *)(void *)(batch->results + matches_bytes(c));
+}
+
+static size_t cosines_bytes(const classifier *c) {
+    const size_t batch_max = (size_t)clipcu_engine_info(c->engine).batch_max;
+    return c->all ? batch_max * (size_t)clipcu_bank_count(c->bank) * sizeof(float) : 0;
+}
+
+/* The batch's results: (loaded, top) matches, with --scores also (loaded, K) cosines. */
 static clipcu_status score(void *context, ccu_batch *batch, const float *embeddings,
                            clipcu_error *error) {
-    const classifier *c = context;
-    return clipcu_rank(c->engine, c->bank, embeddings, batch->loaded, c->sink.top,
-                       (clipcu_match *)(void *)batch->results, error);
+    const classifier *c       = context;
+    clipcu_match     *matches = (clipcu_match *)(void *)batch->results;
+    if (!c->all) {
+        return clipcu_rank(c->engine, c->bank, embeddings, batch->loaded, c->sink.top, matches,
+                           error);
+    }
+    return clipcu_rank_all(c->engine, c->bank, embeddings, batch->loaded, c->sink.top, matches,
+                           cosines_of(c, batch), error);
+}
+
+/* --scores: the rows of a batch. */
+static clipcu_status add_rows(classifier *c, const ccu_batch *batch, clipcu_error *error) {
+    const size_t  K      = (size_t)clipcu_bank_count(c->bank);
+    clipcu_status status = CLIPCU_OK;
+    for (int32_t i = 0; i < batch->count && status == CLIPCU_OK; i++) {
+        const int32_t row = batch->items[i].row;
+        status = row < 0 ? ccu_npy_add_missing(&c->matrix, error)
+                         : ccu_npy_add(&c->matrix, cosines_of(c, batch) + (size_t)row * K, 1,
+                                       error);
+    }
+    return status;
 }
 
 static clipcu_status take(void *context, ccu_batch *batch, const float *embeddings,
@@ -219,6 +267,7 @@ static clipcu_status take(void *context, ccu_batch *batch, const float *embeddin
         if (status != CLIPCU_OK) { return status; }
     }
     status = ccu_buffer_status(&c->buffer, error);
+    if (status == CLIPCU_OK && c->all) { status = add_rows(c, batch, error); }
     if (status != CLIPCU_OK) { return status; }
     return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
 }
@@ -231,9 +280,11 @@ static clipcu_status skip(void *context, ccu_source *source, const ccu_resume_op
     own.path               = c->output.writer.part;
     own.csv                = c->sink.format == CCU_FORMAT_CSV;
     own.heading            = c->buffer.data == NULL ? "" : c->buffer.data;
+    if (c->all) { own.most = c->matrix.rows; }
     clipcu_status status   = ccu_resume_read(&own, source, out, error);
     if (status != CLIPCU_OK || out->stopped) { return status; }
     status = ccu_output_cut(&c->output, out->bytes, error);
+    if (status == CLIPCU_OK && c->all) { status = ccu_npy_cut(&c->matrix, out->items, error); }
     if (status != CLIPCU_OK || out->bytes > 0) { return status; }
     return ccu_output_write(&c->output, c->buffer.data, c->buffer.bytes, error);
 }
@@ -241,10 +292,16 @@ static clipcu_status skip(void *context, ccu_source *source, const ccu_resume_op
 /* Ends the results; the exit status so far may become CCU_EXIT_FATAL. */
 static int close_results(classifier *c, int exit_status) {
     clipcu_error error    = { .code = CLIPCU_OK };
-    const bool   complete = exit_status == CCU_EXIT_OK || exit_status == CCU_EXIT_INPUTS;
+    bool         complete = exit_status == CCU_EXIT_OK || exit_status == CCU_EXIT_INPUTS;
     if (ccu_page_close(c->page, complete, &error) != CLIPCU_OK) {
         ccu_report("%s", error.text);
         exit_status = CCU_EXIT_FATAL;
+        error       = (clipcu_error){ .code = CLIPCU_OK };
+    }
+    if (ccu_npy_close(&c->matrix, complete, &error) != CLIPCU_OK) {
+        ccu_report("%s", error.text);
+        exit_status = CCU_EXIT_FATAL;
+        complete    = false; /* --resume finds both files as they are */
         error       = (clipcu_error){ .code = CLIPCU_OK };
     }
     if (ccu_output_close(&c->output, complete, &error) != CLIPCU_OK) {
@@ -261,7 +318,7 @@ static int close_results(classifier *c, int exit_status) {
 }
 
 int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
-    classifier   c      = { .output = { .fd = -1 } };
+    classifier   c      = { .output = { .fd = -1 }, .matrix = { .output = { .fd = -1 } } };
     clipcu_error error  = { .code = CLIPCU_OK };
     int          status = check_arguments(arguments);
     if (status == CCU_EXIT_OK && arguments->resume != 0) {
@@ -282,7 +339,8 @@ int ccu_cmd_classify(const ccu_arguments *arguments, ccu_interrupt *interrupt) {
                                             .output    = &c.output,
                                             .skip  = c.state == CCU_RUN_PART ? skip : NULL,
                                             .score = score,
-                                            .results_bytes = matches_bytes(&c),
+                                            .results_bytes = matches_bytes(&c) +
+                                                             cosines_bytes(&c),
                                             .take      = take,
                                             .context   = &c });
     }

@@ -84,22 +84,26 @@ static ccu_run_state look(const ccu_arguments *arguments) {
 /* The results of a run that did not end, or new ones; beside them what they were begun with. */
 static clipcu_status open_vectors(const ccu_arguments *arguments, const clipcu_info *info,
                                   ccu_run_state state, ccu_vectors *vectors, clipcu_error *error) {
-    ccu_buffer    text   = { .data = NULL };
-    clipcu_status status = CLIPCU_OK;
+    const ccu_dtype dtype  = ccu_options_dtype(arguments);
+    ccu_buffer      text   = { .data = NULL };
+    clipcu_status   status = CLIPCU_OK;
     if (arguments->text != NULL) {
-        return ccu_vectors_open(arguments->output, "text", info->embed_dim, vectors, error);
+        return ccu_vectors_open(arguments->output, "text", info->embed_dim, dtype, vectors, error);
     }
     ccu_buffer_text(&text, "clipcu embed\n");
     ccu_run_file_describe(arguments, info, &text);
+    ccu_buffer_format(&text, "dtype %s\n", ccu_dtype_name(dtype));
     if (state == CCU_RUN_PART) {
         char lines[CCU_PATH_MAX];
         status = ccu_vectors_path(arguments->output, ".jsonl", lines, error);
         if (status == CLIPCU_OK) { status = ccu_run_file_check(lines, &text, error); }
         if (status == CLIPCU_OK) {
-            status = ccu_vectors_reopen(arguments->output, "path", info->embed_dim, vectors, error);
+            status = ccu_vectors_reopen(arguments->output, "path", info->embed_dim, dtype, vectors,
+                                        error);
         }
     } else {
-        status = ccu_vectors_open(arguments->output, "path", info->embed_dim, vectors, error);
+        status = ccu_vectors_open(arguments->output, "path", info->embed_dim, dtype, vectors,
+                                  error);
         if (status == CLIPCU_OK && vectors->to_files) {
             status = ccu_run_file_write(vectors->lines_path, &text, error);
         }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/dtype.h"
 #include "clipcu.h"
 
 /* What a program run by a script can learn from the exit status. */
@@ -76,13 +77,14 @@ typedef struct ccu_task {
 typedef struct ccu_arguments {
     const char        *model, *labels, *classes, *bank, *templates, *text, *output;
     int64_t            top, batch, threads, pixels_max;
-    int32_t            format, precision, crop, tokenizer;
+    int32_t            format, precision, crop, tokenizer, dtype;
     int32_t            truncate, exif, draft, quiet, help;
     const char        *html;                          /* classify, search, eval */
     const char        *query, *queries, *image, *names; /* search */
     int64_t            html_max;
     int32_t            base_new;                      /* eval, learn */
     const char        *root;                          /* eval, learn */
+    const char        *scores;                        /* classify */
     const char        *stats;                         /* classify, embed, eval */
     int32_t            explain;
     const char        *prompt;                        /* classify, bank, eval */
@@ -101,6 +103,11 @@ extern const ccu_command ccu_commands[];
 extern const size_t      ccu_commands_count;
 extern const ccu_option  ccu_option_table[];
 extern const size_t      ccu_option_count;
+
+/* --dtype */
+static inline ccu_dtype ccu_options_dtype(const ccu_arguments *arguments) {
+    return arguments->dtype == 1 ? CCU_F16 : CCU_F32;
+}
 
 /* NULL if there is none of that name. */
 const ccu_command *ccu_command_find(const char *name);

@@ -17,6 +17,7 @@ static const char *const formats[]      = { "table", "jsonl", "csv", NULL };
 static const char *const eval_formats[] = { "table", "json", NULL };
 static const char *const info_formats[] = { "table", "jsonl", "json", NULL };
 static const char *const precisions[]   = { "f32", "bf16", "f16", "auto", "int8", NULL };
+static const char *const dtypes[]       = { "f32", "f16", NULL };
 static const char *const crops[]        = { "floor", "half-even", NULL };
 static const char *const positions[]    = { "end", "middle", "front", NULL };
 static const char *const tokenizers[]   = { "openai", "hf", NULL };
@@ -40,7 +41,7 @@ const ccu_command ccu_commands[] = {
     { "embed", CCU_EMBED, "turn pictures or lines of text into vectors",
       "clipcu embed [OPTIONS] [-o PREFIX] INPUT...\n"
       "       clipcu embed [OPTIONS] [-o PREFIX] --text FILE\n",
-      "With -o, writes PREFIX.npy (one float32 row of length 1 per input) and\n"
+      "With -o, writes PREFIX.npy (one row of length 1 per input) and\n"
       "PREFIX.jsonl (one line per input: its path or text, its row, and the error if it\n"
       "has one; the row is then all NaN). Without -o, prints one JSON line per input\n"
       "with the vector in it. INPUT is what clipcu classify takes: a picture, a folder,\n"
@@ -203,6 +204,13 @@ const ccu_option ccu_option_table[] = {
       "the bank to write" },
     { "output", 'o', CCU_OPTION_TEXT, "FILE", AT(output), 0, 0, NULL, NULL, CCU_LEARN, RESULTS,
       "the prompt to write" },
+    { "scores", 0, CCU_OPTION_TEXT, "FILE", AT(scores), 0, 0, NULL, NULL, CCU_CLASSIFY, RESULTS,
+      "also write the cosine of every class: a .npy with a row per picture, NaN where one cannot "
+      "be read" },
+    { "dtype", 0, CCU_OPTION_CHOICE, "f32|f16", AT(dtype), 0, 0, dtypes, "f32", CCU_EMBED, RESULTS,
+      "numbers in PREFIX.npy; f16 takes half the room, rounded" },
+    { "dtype", 0, CCU_OPTION_CHOICE, "f32|f16", AT(dtype), 0, 0, dtypes, "f32", CCU_CLASSIFY,
+      RESULTS, "numbers in the file of --scores; f16 takes half the room, rounded" },
     { "resume", 0, CCU_OPTION_FLAG, NULL, AT(resume), 0, 0, NULL, NULL, CCU_CLASSIFY | CCU_EMBED,
       RESULTS,
       "go on behind what is in the .part, as if the run had never been interrupted; nothing to do "

@@ -95,28 +95,31 @@ static int check_vectors(const ccu_command *command, const ccu_arguments *argume
     return status;
 }
 
+/* A file that a command writes beside or instead of -o. */
+typedef struct target {
+    const char *option, *path; /* path NULL: not asked for */
+} target;
+
 int ccu_overwrite_check(const ccu_command *command, const ccu_arguments *arguments) {
-    const char *output = arguments->output;
-    const char *html   = arguments->html;
-    int         status = CCU_EXIT_OK;
-    if (output != NULL && strcmp(output, "-") == 0) { output = NULL; }
-    if (output != NULL) {
-        status = command->id == CCU_EMBED ? check_vectors(command, arguments)
-                                          : check(command, arguments, "-o", output);
-    }
-    if (status == CCU_EXIT_OK && arguments->log != NULL) {
-        status = check(command, arguments, "--log", arguments->log);
-        if (status == CCU_EXIT_OK && output != NULL && strcmp(arguments->log, output) == 0) {
-            ccu_report("-o and --log are both %s; give one of them another name", output);
+    const bool   vectors   = command->id == CCU_EMBED; /* -o is the beginning of two names */
+    const target targets[] = { { "-o", arguments->output },      { "--log", arguments->log },
+                               { "--html", arguments->html },    { "--stats", arguments->stats },
+                               { "--scores", arguments->scores } };
+    int          status    = CCU_EXIT_OK;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0] && status == CCU_EXIT_OK; i++) {
+        const target *t = &targets[i];
+        if (t->path == NULL || strcmp(t->path, "-") == 0) { continue; }
+        status = i == 0 && vectors ? check_vectors(command, arguments)
+                                   : check(command, arguments, t->option, t->path);
+        for (size_t k = 0; k < i && status == CCU_EXIT_OK; k++) {
+            if (targets[k].path == NULL || (strcmp(targets[k].path, t->path) != 0 &&
+                                            !same_file(targets[k].path, t->path))) {
+                continue;
+            }
+            ccu_report("%s and %s are both %s; give one of them another name", targets[k].option,
+                       t->option, targets[k].path);
             status = CCU_EXIT_USAGE;
         }
-    }
-    if (status != CCU_EXIT_OK || html == NULL) { return status; }
-    status = check(command, arguments, "--html", html);
-    if (status == CCU_EXIT_OK && output != NULL &&
-        (strcmp(html, output) == 0 || same_file(html, output))) {
-        ccu_report("-o and --html are both %s; give one of them another name", output);
-        status = CCU_EXIT_USAGE;
     }
     return status;
 }

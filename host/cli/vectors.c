@@ -1,7 +1,6 @@
 /* Results of embed; see vectors.h. */
 #include "cli/vectors.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,17 +57,10 @@ static clipcu_status begin(const char *prefix, const char *key, int32_t columns,
 }
 
 clipcu_status ccu_vectors_reopen(const char *prefix, const char *key, int32_t columns,
-                                 ccu_vectors *vectors, clipcu_error *error) {
-    char          part[CCU_PATH_MAX];
+                                 ccu_dtype dtype, ccu_vectors *vectors, clipcu_error *error) {
     clipcu_status status = begin(prefix, key, columns, vectors, error);
-    if (status == CLIPCU_OK) { status = ccu_vectors_path(prefix, ".npy.part", part, error); }
-    if (status == CLIPCU_OK && !ccu_file_exists(part) &&
-        rename(vectors->matrix_path, part) != 0) { /* it ended between the two renames */
-        status = ccu_fail(error, CLIPCU_ERR_IO, "%s: not there, and %s cannot take its place: %s",
-                          part, vectors->matrix_path, strerror(errno));
-    }
     if (status == CLIPCU_OK) {
-        status = ccu_npy_reopen(vectors->matrix_path, columns, &vectors->matrix, error);
+        status = ccu_npy_reopen(vectors->matrix_path, columns, dtype, &vectors->matrix, error);
     }
     if (status == CLIPCU_OK) {
         status = ccu_output_reopen(vectors->lines_path, &vectors->lines, error);
@@ -91,7 +83,7 @@ clipcu_status ccu_vectors_skip(ccu_vectors *vectors, ccu_source *source,
 }
 
 clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,
-                               ccu_vectors *vectors, clipcu_error *error) {
+                               ccu_dtype dtype, ccu_vectors *vectors, clipcu_error *error) {
     if (is_standard(prefix)) {
         vectors->key     = key;
         vectors->columns = columns;
@@ -99,7 +91,7 @@ clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t colu
     }
     clipcu_status status = begin(prefix, key, columns, vectors, error);
     if (status == CLIPCU_OK) {
-        status = ccu_npy_open(vectors->matrix_path, columns, &vectors->matrix, error);
+        status = ccu_npy_open(vectors->matrix_path, columns, dtype, &vectors->matrix, error);
     }
     if (status == CLIPCU_OK) {
         status = ccu_output_open(vectors->lines_path, &vectors->lines, error);

@@ -28,12 +28,13 @@ clipcu_status ccu_vectors_path(const char *prefix, const char *ending, char out[
  * end is taken off. ARGUMENT for a prefix that ends in / or names a device or pipe. */
 clipcu_status ccu_vectors_check(const char *prefix, clipcu_error *error);
 
+/* dtype: of the matrix; lines always hold f32. */
 clipcu_status ccu_vectors_open(const char *prefix, const char *key, int32_t columns,
-                               ccu_vectors *vectors, clipcu_error *error);
+                               ccu_dtype dtype, ccu_vectors *vectors, clipcu_error *error);
 
 /* Goes on with both .part files of a run that did not end; ccu_vectors_skip says where. */
 clipcu_status ccu_vectors_reopen(const char *prefix, const char *key, int32_t columns,
-                                 ccu_vectors *vectors, clipcu_error *error);
+                                 ccu_dtype dtype, ccu_vectors *vectors, clipcu_error *error);
 /* Passes over the inputs that are in both files and cuts off the rest. */
 clipcu_status ccu_vectors_skip(ccu_vectors *vectors, ccu_source *source,
                                const ccu_resume_options *options, ccu_resumed *out,

@@ -10,12 +10,16 @@ typedef struct ccu_npy {
     ccu_output output;
     int64_t    rows;
     int32_t    columns;
+    ccu_dtype  dtype; /* f32 or f16, which numbers are rounded to (to nearest, ties to even) */
 } ccu_npy;
 
 /* UNSUPPORTED if path is a pipe or device: the header is written last. Else as ccu_output_open. */
-clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error);
-/* Goes on with path.part, which has to be there: rows is how many whole ones it has. */
-clipcu_status ccu_npy_reopen(const char *path, int32_t columns, ccu_npy *npy, clipcu_error *error);
+clipcu_status ccu_npy_open(const char *path, int32_t columns, ccu_dtype dtype, ccu_npy *npy,
+                           clipcu_error *error);
+/* Goes on with path.part, or with path if it was complete already: one of them has to be there.
+ * rows is how many whole ones it has. */
+clipcu_status ccu_npy_reopen(const char *path, int32_t columns, ccu_dtype dtype, ccu_npy *npy,
+                             clipcu_error *error);
 /* Keeps only the first rows. */
 clipcu_status ccu_npy_cut(ccu_npy *npy, int64_t rows, clipcu_error *error);
 /* values (count, columns). */

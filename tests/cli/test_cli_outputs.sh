@@ -57,6 +57,49 @@ else
     skip "jsonl and csv say the same" "no python3"
 fi
 # shellcheck disable=SC2086
+{
+    run classify $pictures $classes --format jsonl --scores all.npy
+    same out results.jsonl "results do not change with --scores"
+    run classify $pictures $classes --format jsonl --scores half.npy --dtype f16 -o x.jsonl
+}
+if test -n "$python"; then
+    "$python" - <<'END' 2>err
+import json, struct
+def matrix(path, letter):
+    data = open(path, "rb").read()
+    assert ("'<f%d'" % struct.calcsize(letter)).encode() in data[:128] and b"(4, 3)" in data[:128]
+    flat = [n for (n,) in struct.iter_unpack("<" + letter, data[128:])]
+    return [flat[i:i + 3] for i in range(0, 12, 3)]
+whole, half = matrix("all.npy", "f"), matrix("half.npy", "e")
+for row, rounded, line in zip(whole, half, open("results.jsonl")):
+    item = json.loads(line)
+    if "error" in item:
+        assert all(n != n for n in row + rounded)
+        continue
+    cosines = dict(zip(("red", "green", "blue"), row))
+    for label in item["labels"]:
+        assert abs(cosines[label["label"]] - label["cosine"]) < 1e-6
+    assert all(abs(a - b) <= abs(a) * 2.0 ** -11 for a, b in zip(row, rounded)), (row, rounded)
+END
+    report $? "--scores: every cosine, in f32 and in f16, NaN for a damaged picture"
+else
+    skip "--scores: every cosine" "no python3"
+fi
+# shellcheck disable=SC2086
+{
+    run classify red.ppm $classes --scores same.x -o same.x
+    exits 1 "--scores and -o under one name"
+    says "-o and --scores are both same.x" "--scores and -o under one name"
+    run classify red.ppm $classes --scores red.ppm
+    exits 1 "--scores over an input"
+    run classify red.ppm $classes --scores no/such/folder.npy
+    exits 3 "--scores where nothing can be written"
+    run classify red.ppm $classes --scores /dev/full
+    exits 3 "--scores to a device"
+    run classify red.ppm $classes --stats red.ppm
+    exits 1 "--stats over an input"
+}
+# shellcheck disable=SC2086
 run classify red.ppm $classes --top 1000 --format jsonl
 exits 0 "--top above the number of classes"
 test "$(grep -o '"label":' out | wc -l)" -eq 3

@@ -36,14 +36,14 @@ embed() { # PREFIX [OPTION...]
 }
 classify jsonl whole.jsonl
 exits 2 "never interrupted"
-classify csv whole.csv
-embed whole
+classify csv whole.csv --scores scores.npy
+embed whole --dtype f16
 
 # The moment is one of the work: from a fiftieth to the whole of the time that a run takes, which a
 # busy machine changes from one run to the next: a run that ends first makes it shorter, one that is
 # killed longer.
 began=$(date +%s%N)
-embed time
+embed time --dtype f16
 took=$(($(date +%s%N) - began))
 
 # killed KIND: starts it in the background, kills it a random time later, over and over until
@@ -58,7 +58,8 @@ killed() {
         wait_ns=$((took / 50 + (RANDOM * 32768 + RANDOM) % took))
         case $kind in
         jsonl | csv) set -- classify --classes a,b --format "$kind" -o "got.$kind" ;;
-        embed) set -- embed -o got ;;
+        embed) set -- embed --dtype f16 -o got ;;
+        scores) set -- classify --classes a,b --format csv --scores got.npy -o got.csv ;;
         esac
         "$CLIPCU" "$@" -q --model "$model" $inputs --batch $((1 + RANDOM % 16)) --resume \
             >/dev/null 2>err &
@@ -80,20 +81,22 @@ killed() {
         # Killed behind the last rename: nothing is left to do.
         case $kind in
         embed) test -e got.jsonl && break ;;
+        scores) test -e got.csv && break ;;
         *) test -e "got.$kind" && break ;;
         esac
     done
     case $kind in
     embed) cmp got.npy whole.npy && cmp got.jsonl whole.jsonl.embed ;;
+    scores) cmp got.npy scores.npy && cmp got.csv whole.csv ;;
     *) cmp "got.$kind" "whole.$kind" ;;
     esac
 }
-"$CLIPCU" embed --model "$model" $inputs --batch 5 -q -o e >/dev/null 2>&1
+"$CLIPCU" embed --model "$model" $inputs --batch 5 -q --dtype f16 -o e >/dev/null 2>&1
 cp e.jsonl whole.jsonl.embed
 cmp -s e.npy whole.npy
 report $? "two uninterrupted runs are the same"
 classify jsonl whole.jsonl
-for kind in jsonl csv embed; do
+for kind in jsonl csv embed scores; do
     cut=0 wrong=0
     for _ in $(seq "$kills"); do killed $kind || wrong=$((wrong + 1)); done
     test $wrong -eq 0
@@ -172,6 +175,9 @@ report $? "what was done stays"
 run classify --model "$model" $inputs --classes "a,b" --top 1 --format csv -o cut.csv --resume
 exits 3 "another --top"
 says 'it was begun with "top 2", this is "top 1"' "another --top"
+run classify --model "$model" $inputs --classes "a,b" --format csv -o cut.csv --resume \
+    --scores x.npy
+exits 3 "scores that were not asked for before"
 run classify --model "$other_model" $inputs --classes "a,b" --format csv -o cut.csv --resume
 exits 3 "another model"
 run classify --model "$model" in/100.jpg in/105.jpg shard.tar --classes "a,b" --format csv \

@@ -269,7 +269,7 @@ static clipcu_status write_matrix(void *context, clipcu_error *error) {
     static const float row[3] = { 1.0f, 2.0f, 3.0f };
     files             *f      = context;
     ccu_npy            npy    = { .output = { .fd = -1 } };
-    clipcu_status      status = ccu_npy_open(f->output, 3, &npy, error);
+    clipcu_status      status = ccu_npy_open(f->output, 3, CCU_F16, &npy, error);
     if (status != CLIPCU_OK) { return status; }
     status = ccu_npy_add(&npy, row, 1, error);
     if (status == CLIPCU_OK) { status = ccu_npy_add_missing(&npy, error); }

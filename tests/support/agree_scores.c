@@ -145,7 +145,7 @@ static void check(agree *a, ccu_scores_topk *op, const results *got, scores_kind
     free(p);
 }
 
-/* Every score: near the reference's, NaN where it has none, and those of the best with their bits. */
+/* Every score: near the reference's, NaN where it has none, those of the best with their bits. */
 static void check_all(agree *a, const ccu_scores_topk *op, const results *got, const float *all) {
     const double by = (8.0 + 2.0 * sqrt((double)op->E)) * REF_U32;
     for (int32_t b = 0; b < op->B; b++) {

@@ -13,6 +13,7 @@
 
 #include "bank/bank.h"
 #include "checkpoint/safetensors.h"
+#include "ops/cpu_backend.h"
 
 #define MODEL(name) CLIPCU_SOURCE_DIR "/tests/golden/" name
 
@@ -252,12 +253,43 @@ static void hostile_bank_files(void **state) {
                  "/nonexistent");
 }
 
+/* With too many classes for all rows at once, every score comes in parts. */
+static void every_score_comes_in_parts(void **state) {
+    (void)state;
+    clipcu_engine *engine = open_model(MODEL("hf_b32"));
+    clipcu_bank   *bank   = build(engine, 1);
+    ccu_ranker     ranker = { .batch_max = 7 };
+    ccu_backend   *be     = NULL;
+    clipcu_error   error;
+    clipcu_match   matches[2][7 * 2];
+    float          cosines[2][7 * 4];
+    float         *rows = calloc(7 * (size_t)bank->E, sizeof *rows);
+    for (int32_t i = 0; i < 7 * bank->E; i++) { rows[i] = sinf((float)i) * 0.1f; }
+    assert_int_equal(ccu_cpu_open(2, &be, &error), CLIPCU_OK);
+    for (int32_t i = 0; i < 2; i++) {
+        const ccu_ranking ranking = { .bank = bank, .embeddings = rows, .count = 7, .top = 2,
+                                      .scale = 10.0f, .matches = matches[i],
+                                      .cosines = cosines[i] };
+        assert_int_equal(ccu_rank(&ranker, be, &ranking, &error), CLIPCU_OK);
+        assert_int_equal(ranker.all_rows, i == 0 ? 7 : 3);
+        ranker.all_rows = 3; /* of the room for 7 */
+    }
+    assert_memory_equal(matches[0], matches[1], sizeof matches[0]);
+    assert_memory_equal(cosines[0], cosines[1], sizeof cosines[0]);
+    free(rows);
+    ccu_ranker_close(&ranker, be);
+    be->ops->close(be);
+    clipcu_bank_close(bank);
+    clipcu_close(engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ensembles_normalise_twice),
         cmocka_unit_test(labels_are_checked),
         cmocka_unit_test(a_saved_bank_comes_back),
         cmocka_unit_test(ranking_agrees_with_the_definition),
+        cmocka_unit_test(every_score_comes_in_parts),
         cmocka_unit_test(a_bank_of_another_model_is_refused),
         cmocka_unit_test(hostile_bank_files),
     };

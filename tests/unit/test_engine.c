@@ -329,6 +329,48 @@ static void names_and_templates(void **state) {
     assert_int_equal(count, 0);
 }
 
+/* Every cosine: the best of them are those of clipcu_rank, bit for bit, whatever is asked first and
+ * however many rows there are. */
+static void all_scores_hold_the_best(void **state) {
+    (void)state;
+    enum { K = 37, TOP = 4 };
+    clipcu_engine    *engine = open_model(MODEL("hf_b32"), CLIPCU_PRECISION_F32, 2);
+    const size_t      E      = (size_t)clipcu_engine_info(engine).embed_dim;
+    char              names[K][8];
+    const char       *labels[K];
+    clipcu_bank      *bank = NULL;
+    clipcu_error      error;
+    clipcu_match      alone[IMAGES * TOP], with[IMAGES * TOP], one[TOP];
+    float             all[IMAGES * K], row[K];
+    for (size_t k = 0; k < K; k++) {
+        (void)snprintf(names[k], sizeof names[k], "x%zu", k);
+        labels[k] = names[k];
+    }
+    float *rows = encode_all(MODEL("hf_b32"), CLIPCU_PRECISION_F32, 2, IMAGES, labels, 1);
+    assert_int_equal(clipcu_bank_build(engine, labels, K, NULL, 0, &bank, &error), CLIPCU_OK);
+    assert_int_equal(clipcu_rank(engine, bank, rows, IMAGES, TOP, alone, &error), CLIPCU_OK);
+    assert_int_equal(clipcu_rank_all(engine, bank, rows, IMAGES, TOP, with, all, &error),
+                     CLIPCU_OK);
+    assert_memory_equal(alone, with, sizeof alone);
+    for (size_t b = 0; b < IMAGES; b++) {
+        for (size_t t = 0; t < TOP; t++) {
+            const clipcu_match *m = &alone[b * TOP + t];
+            assert_true(m->cosine == all[b * K + (size_t)m->class_index]);
+        }
+        for (size_t k = 0; k < K; k++) { assert_true(all[b * K + k] <= alone[b * TOP].cosine); }
+        assert_int_equal(clipcu_rank_all(engine, bank, rows + b * E, 1, TOP, one, row, &error),
+                         CLIPCU_OK);
+        assert_memory_equal(row, all + b * K, sizeof row);
+    }
+    expect_error(clipcu_rank_all(engine, bank, rows, IMAGES, TOP, with, NULL, &error),
+                 CLIPCU_ERR_ARGUMENT, &error, "clipcu_rank_all");
+    expect_error(clipcu_rank_all(engine, bank, rows, IMAGES + 1, TOP, with, all, &error),
+                 CLIPCU_ERR_ARGUMENT, &error, "clipcu_rank_all: 8 rows");
+    free(rows);
+    clipcu_bank_close(bank);
+    clipcu_close(engine);
+}
+
 /* options.draft: pixels are those of a JPEG decoded at half its size (160 x 144 pixels for a side
  * of 28), and views of it are still cut from the whole. */
 static void drafts_are_parts_of_the_size(void **state) {
@@ -378,6 +420,7 @@ int main(void) {
         cmocka_unit_test(unknown_choices_are_refused),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(one_tower_refuses_the_other),
+        cmocka_unit_test(all_scores_hold_the_best),
         cmocka_unit_test(drafts_are_parts_of_the_size),
         cmocka_unit_test(names_and_templates),
     };

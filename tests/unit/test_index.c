@@ -106,7 +106,7 @@ static void mutated_npy_does_no_harm(void **state) {
     const st_dir *dir = *state;
     char          bytes[CCU_NPY_HEADER_BYTES + 24] = { 0 }, path[PATH_BYTES];
     clipcu_error  error;
-    ccu_npy_header(2, 3, bytes);
+    ccu_npy_header(2, 3, CCU_F32, bytes);
     (void)st_dir_join(dir, "m.npy", path);
     for (size_t at = 0; at < 75; at++) {
         for (int bit = 0; bit < 8; bit++) {
@@ -220,7 +220,7 @@ static void no_rows_give_no_hits(void **state) {
     char          header[CCU_NPY_HEADER_BYTES];
     const float   query[3] = { 1, 2, 3 };
     clipcu_hit    hits[2];
-    ccu_npy_header(0, 3, header);
+    ccu_npy_header(0, 3, CCU_F32, header);
     st_dir_write(*state, "z.npy", header, sizeof header);
     clipcu_index *index = matrix_open(*state, "z.npy");
     assert_int_equal(clipcu_index_count(index), 0);

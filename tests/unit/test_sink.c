@@ -359,13 +359,13 @@ static void npy_header_is_numpys(void **state) {
     static const char start[] =
         "\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }";
     char header[CCU_NPY_HEADER_BYTES];
-    ccu_npy_header(3, 4, header);
+    ccu_npy_header(3, 4, CCU_F32, header);
     assert_memory_equal(header, start, sizeof start - 1);
     for (size_t i = sizeof start - 1; i < sizeof header - 1; i++) {
         assert_int_equal(header[i], ' ');
     }
     assert_int_equal(header[sizeof header - 1], '\n');
-    ccu_npy_header(INT64_MAX, INT32_MAX, header);
+    ccu_npy_header(INT64_MAX, INT32_MAX, CCU_F32, header);
     assert_int_equal(header[sizeof header - 2], ' ');
     assert_non_null(strstr(header + 10, "(9223372036854775807, 2147483647), }"));
 }
@@ -379,14 +379,15 @@ static void npy_rows_are_in_order(void **state) {
     ccu_npy      npy;
     clipcu_error error = { .code = CLIPCU_OK };
     st_dir_make(&dir);
-    assert_int_equal(ccu_npy_open(st_dir_join(&dir, "m.npy", path), 2, &npy, &error), CLIPCU_OK);
+    (void)st_dir_join(&dir, "m.npy", path);
+    assert_int_equal(ccu_npy_open(path, 2, CCU_F32, &npy, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_add(&npy, values, 1, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_add_missing(&npy, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_add(&npy, values + 2, 1, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_close(&npy, true, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_close(&npy, true, &error), CLIPCU_OK);
     assert_int_equal(slurp(path, bytes, sizeof bytes), CCU_NPY_HEADER_BYTES + sizeof rows);
-    ccu_npy_header(3, 2, header);
+    ccu_npy_header(3, 2, CCU_F32, header);
     assert_memory_equal(bytes, header, sizeof header);
     memcpy(rows, bytes + CCU_NPY_HEADER_BYTES, sizeof rows);
     assert_memory_equal(rows, values, 2 * sizeof *rows);
@@ -394,21 +395,58 @@ static void npy_rows_are_in_order(void **state) {
     assert_memory_equal(rows + 4, values + 2, 2 * sizeof *rows);
 
     /* Stopped early: what is there is a valid file under its temporary name. */
-    assert_int_equal(ccu_npy_open(path, 2, &npy, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_open(path, 2, CCU_F32, &npy, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_add(&npy, values, 2, &error), CLIPCU_OK);
     assert_int_equal(ccu_npy_close(&npy, false, &error), CLIPCU_OK);
     (void)st_dir_join(&dir, "m.npy.part", path);
     assert_int_equal(slurp(path, bytes, sizeof bytes), CCU_NPY_HEADER_BYTES + sizeof values);
-    ccu_npy_header(2, 2, header);
+    ccu_npy_header(2, 2, CCU_F32, header);
     assert_memory_equal(bytes, header, sizeof header);
-    assert_int_equal(ccu_npy_open("/dev/null", 2, &npy, &error), CLIPCU_ERR_UNSUPPORTED);
+    assert_int_equal(ccu_npy_open("/dev/null", 2, CCU_F32, &npy, &error), CLIPCU_ERR_UNSUPPORTED);
+    st_dir_remove(&dir);
+}
+
+/* f16: NumPy's header, numbers rounded to nearest, half the size; gone on with behind whole rows,
+ * also where the file has its name already. */
+static void npy_in_half_precision(void **state) {
+    (void)state;
+    enum { COLUMNS = 1500 }; /* more than are converted at a time */
+    const uint16_t bits[4] = { 0x3c00, 0xb555, 0x0000, 0x3c00 }; /* 1, -1/3, underflow, a tie */
+    st_dir         dir;
+    char           path[PATH_BYTES], bytes[8192];
+    uint16_t       got[3 * COLUMNS];
+    float          row[COLUMNS];
+    ccu_npy        npy;
+    clipcu_error   error = { .code = CLIPCU_OK };
+    const float    values[4] = { 1.0f, -1.0f / 3.0f, 1e-9f, 1.0f + 0x1p-11f };
+    for (int32_t i = 0; i < COLUMNS; i++) { row[i] = values[i % 4]; }
+    st_dir_make(&dir);
+    (void)st_dir_join(&dir, "m.npy", path);
+    assert_int_equal(ccu_npy_open(path, COLUMNS, CCU_F16, &npy, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_add(&npy, row, 1, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_add_missing(&npy, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_close(&npy, true, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_reopen(path, COLUMNS, CCU_F16, &npy, &error), CLIPCU_OK);
+    assert_int_equal(npy.rows, 2);
+    assert_int_equal(ccu_npy_cut(&npy, 1, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_add_missing(&npy, &error), CLIPCU_OK);
+    assert_int_equal(ccu_npy_close(&npy, true, &error), CLIPCU_OK);
+    assert_int_equal(slurp(path, bytes, sizeof bytes), CCU_NPY_HEADER_BYTES + 2 * 2 * COLUMNS);
+    assert_non_null(strstr(bytes + 10, "'<f2', 'fortran_order': False, 'shape': (2, 1500), }"));
+    memcpy(got, bytes + CCU_NPY_HEADER_BYTES, 2 * 2 * COLUMNS);
+    for (int32_t i = 0; i < COLUMNS; i++) {
+        assert_int_equal(got[i], bits[i % 4]);
+        assert_true((got[COLUMNS + i] & 0x7fff) > 0x7c00); /* NaN */
+    }
+    assert_int_equal(ccu_npy_reopen(st_dir_join(&dir, "none.npy", path), 4, CCU_F16, &npy, &error),
+                     CLIPCU_ERR_IO);
     st_dir_remove(&dir);
 }
 
 /* A row wider than the block that missing rows are written in. */
 static void npy_missing_rows_are_whole(void **state) {
     (void)state;
-    static const int32_t columns[] = { 1, 256, 257, 1280 };
+    static const int32_t columns[] = { 1, 1024, 1025, 2600 };
     st_dir               dir;
     char                 path[PATH_BYTES];
     struct stat          info;
@@ -416,8 +454,8 @@ static void npy_missing_rows_are_whole(void **state) {
     st_dir_make(&dir);
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         ccu_npy npy;
-        assert_int_equal(ccu_npy_open(st_dir_join(&dir, "m.npy", path), columns[i], &npy, &error),
-                         CLIPCU_OK);
+        (void)st_dir_join(&dir, "m.npy", path);
+        assert_int_equal(ccu_npy_open(path, columns[i], CCU_F32, &npy, &error), CLIPCU_OK);
         assert_int_equal(ccu_npy_add_missing(&npy, &error), CLIPCU_OK);
         assert_int_equal(ccu_npy_close(&npy, true, &error), CLIPCU_OK);
         assert_int_equal(stat(path, &info), 0);
@@ -444,6 +482,7 @@ int main(void) {
         cmocka_unit_test(sees_a_closed_pipe),
         cmocka_unit_test(npy_header_is_numpys),
         cmocka_unit_test(npy_rows_are_in_order),
+        cmocka_unit_test(npy_in_half_precision),
         cmocka_unit_test(npy_missing_rows_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
